@@ -1,0 +1,34 @@
+// Bundles the command line into dist/. Chunks are split so that each command loads only what it needs.
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+let esbuild;
+try {
+  esbuild = await import("esbuild");
+} catch {
+  if (existsSync(join(root, "dist", "main.js"))) process.exit(0); // installed from a package: already built
+  console.error("build: esbuild is missing. Run `npm ci` first.");
+  process.exit(1);
+}
+
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+rmSync(join(root, "dist"), { recursive: true, force: true });
+await esbuild.build({
+  absWorkingDir: root,
+  entryPoints: { main: "src/cli/main.ts" },
+  outdir: "dist",
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node20.19",
+  sourcemap: "linked",
+  minifySyntax: true,
+  legalComments: "none",
+  chunkNames: "chunks/[name]-[hash]",
+  define: { "globalThis.CAPSTAN_VERSION": JSON.stringify(version) },
+  banner: { js: "" },
+  logLevel: "warning",
+});

@@ -1,0 +1,51 @@
+/**
+ * The merged content of an image: path → entry, and where the bytes of a file lie. It holds no file content.
+ * Names are bytes in the formats; here they are strings that encode to those bytes as UTF-8
+ * (names of the host or of an archive that are not valid UTF-8 are refused where they are read).
+ */
+
+/** A stream of bytes, such as an unpacked archive, of which file contents are extents. */
+export interface ContentStream {
+  /** For messages: the path of the archive. */
+  readonly name: string;
+  /** Opens the stream at its start; chunks arrive in order. May be opened more than once. */
+  open(signal?: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+/** Where the bytes of a regular file lie. */
+export type Content =
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  | { readonly kind: "host"; readonly path: string }
+  | { readonly kind: "extent"; readonly stream: ContentStream; readonly offset: number };
+
+interface EntryBase {
+  /** Permission bits (0o7777). */
+  readonly mode: number;
+  /** Whole seconds since 1970. */
+  readonly mtime: number;
+  /** For messages and for `image`-like reports: which package or the project this came from. */
+  readonly origin: string;
+}
+
+export interface FileEntry extends EntryBase {
+  readonly type: "file";
+  /** In bytes; a writer fails when the content turns out to be of another size. */
+  readonly size: number;
+  readonly content: Content;
+}
+
+export interface LinkEntry extends EntryBase {
+  readonly type: "symlink";
+  /** As the link says, never resolved or rewritten. */
+  readonly target: string;
+}
+
+export interface DirectoryEntry extends EntryBase {
+  readonly type: "directory";
+  readonly children: Map<string, TreeEntry>;
+}
+
+export type TreeEntry = FileEntry | LinkEntry | DirectoryEntry;
+
+/** A tree is its root directory. */
+export type FileTree = DirectoryEntry;

@@ -1,0 +1,43 @@
+import { randomBytes } from "node:crypto";
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { doing } from "./errors.ts";
+
+/**
+ * Writes a file so that others see the whole of it or nothing: beside its final place, synced, then renamed over it.
+ * `write` fills the temporary file of that path; when it throws, the temporary file is removed and the old one stays.
+ */
+export async function writeBeside<T>(path: string, write: (temporary: string) => T | Promise<T>): Promise<T> {
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = temporaryBeside(path);
+  try {
+    const result = await write(temporary);
+    renameSync(temporary, path);
+    return result;
+  } catch (error) {
+    rmSync(temporary, { force: true, recursive: true });
+    throw error;
+  }
+}
+
+/** A name in the same folder that no other process chooses; it starts with a dot, and listings pass such names over. */
+export function temporaryBeside(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString("hex")}.part`);
+}
+
+/** Small files: the text or bytes, whole or not at all. */
+export async function writeFileAtomically(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
+  await doing(`Writing ${path}`, () =>
+    writeBeside(path, (temporary) => {
+      const file = openSync(temporary, "wx", mode);
+      try {
+        const bytes = typeof content === "string" ? Buffer.from(content) : content;
+        let written = 0;
+        while (written < bytes.length) written += writeSync(file, bytes, written);
+        fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
+    }),
+  );
+}
