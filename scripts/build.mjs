@@ -29,6 +29,7 @@ await esbuild.build({
   legalComments: "none",
   chunkNames: "chunks/[name]-[hash]",
   define: { "globalThis.CAPSTAN_VERSION": JSON.stringify(version) },
-  banner: { js: "" },
+  // The package's ES modules: its build for Node is CommonJS, which cannot be split or shaken.
+  alias: { yaml: join(root, "node_modules", "yaml", "browser", "index.js") },
   logLevel: "warning",
 });

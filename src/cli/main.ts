@@ -1,1 +1,20 @@
-process.exitCode = 0;
+/**
+ * The edge: the only file that reads process.argv, prints, and sets the exit code.
+ * It holds nothing heavy; `--version` answers before anything else is loaded.
+ */
+import { fileURLToPath } from "node:url";
+
+declare global {
+  var CAPSTAN_VERSION: string | undefined;
+}
+
+const argv = process.argv.slice(2);
+
+if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-v")) {
+  process.stdout.write(`capstan ${globalThis.CAPSTAN_VERSION}\n`);
+} else {
+  const { main } = await import("./edge.ts");
+  // The built file lies in dist/, guest/ and completions/ beside that.
+  const installation = fileURLToPath(new URL("..", import.meta.url));
+  process.exitCode = await main(argv, { version: globalThis.CAPSTAN_VERSION ?? "development", installation });
+}

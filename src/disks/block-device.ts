@@ -7,6 +7,11 @@ export interface BlockDevice {
   readonly size: number;
   /** Fills the whole of `target` from `offset`; reading beyond `size` is an error of the caller (RangeError). */
   read(target: Uint8Array, offset: number): void;
+  /**
+   * How many bytes from `offset` on, `limit` at most, are known to be zero without reading them; 0 where that is not known.
+   * May be less than the truth, so that one call stays short: ask again from where the answer ended.
+   */
+  zeroRun?(offset: number, limit: number): number;
 }
 
 export interface WritableBlockDevice extends BlockDevice {
@@ -20,38 +25,53 @@ export interface Closable {
   close(): void;
 }
 
-/** A part of a device as a device of its own: what a file system in a partition is read and written through. */
-export class DeviceWindow implements WritableBlockDevice {
-  readonly #device: WritableBlockDevice;
+/** Throws the RangeError of a caller that reads or writes outside a device of `size` bytes. */
+export function checkRange(size: number, offset: number, length: number): void {
+  if (!(offset >= 0 && offset + length <= size)) {
+    throw new RangeError(`${length} bytes at ${offset} lie outside a device of ${size} bytes`);
+  }
+}
+
+/** A part of a device as a device of its own, to be read only: a partition of somebody's image. */
+export class ReadWindow implements BlockDevice {
+  readonly #device: BlockDevice;
   readonly #start: number;
   readonly size: number;
 
-  constructor(device: WritableBlockDevice, start: number, size: number) {
-    if (start < 0 || size < 0 || start + size > device.size) {
-      throw new RangeError(`window ${start}+${size} lies outside a device of ${device.size} bytes`);
-    }
+  constructor(device: BlockDevice, start: number, size: number) {
+    checkRange(device.size, start, size);
     this.#device = device;
     this.#start = start;
     this.size = size;
   }
 
   read(target: Uint8Array, offset: number): void {
-    this.#check(offset, target.length);
+    checkRange(this.size, offset, target.length);
     this.#device.read(target, this.#start + offset);
   }
 
+  zeroRun(offset: number, limit: number): number {
+    return this.#device.zeroRun?.(this.#start + offset, Math.min(limit, this.size - offset)) ?? 0;
+  }
+}
+
+/** A part of a device as a device of its own: what a file system in a partition is read and written through. */
+export class DeviceWindow extends ReadWindow implements WritableBlockDevice {
+  readonly #device: WritableBlockDevice;
+  readonly #start: number;
+
+  constructor(device: WritableBlockDevice, start: number, size: number) {
+    super(device, start, size);
+    this.#device = device;
+    this.#start = start;
+  }
+
   write(data: Uint8Array, offset: number): void {
-    this.#check(offset, data.length);
+    checkRange(this.size, offset, data.length);
     this.#device.write(data, this.#start + offset);
   }
 
   flush(): void {
     this.#device.flush();
-  }
-
-  #check(offset: number, length: number): void {
-    if (offset < 0 || offset + length > this.size) {
-      throw new RangeError(`${length} bytes at ${offset} lie outside a window of ${this.size} bytes`);
-    }
   }
 }

@@ -3,6 +3,7 @@
  * Names are bytes in the formats; here they are strings that encode to those bytes as UTF-8
  * (names of the host or of an archive that are not valid UTF-8 are refused where they are read).
  */
+import type { ReadableDevice } from "./device.ts";
 
 /** A stream of bytes, such as an unpacked archive, of which file contents are extents. */
 export interface ContentStream {
@@ -16,7 +17,9 @@ export interface ContentStream {
 export type Content =
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
   | { readonly kind: "host"; readonly path: string }
-  | { readonly kind: "extent"; readonly stream: ContentStream; readonly offset: number };
+  | { readonly kind: "extent"; readonly stream: ContentStream; readonly offset: number }
+  /** A run of bytes of a disk: what the reader of a file system yields. */
+  | { readonly kind: "device"; readonly device: ReadableDevice; readonly offset: number };
 
 interface EntryBase {
   /** Permission bits (0o7777). */
@@ -42,6 +45,8 @@ export interface LinkEntry extends EntryBase {
 
 export interface DirectoryEntry extends EntryBase {
   readonly type: "directory";
+  /** Nobody listed this directory, something below it needs it: its mode and origin give way to those of one that was listed. */
+  readonly implied?: true;
   readonly children: Map<string, TreeEntry>;
 }
 

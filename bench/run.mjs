@@ -1,0 +1,245 @@
+// `npm run bench`: composing and starting, each against a peer on the same machine in the same run.
+// Figures are ratios; the seconds beside them only show what was divided. `--quick` takes one round of small trees.
+import { spawn, spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { findProgram, root, setUp } from "../scripts/setup.mjs";
+
+setUp(["qemu", "tar"]);
+
+const quick = process.argv.includes("--quick");
+const rounds = quick ? 1 : 5;
+const work = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), "capstan-bench-"));
+const store = join(work, "store");
+const cli = join(root, "bin", "capstan");
+const env = { ...process.env, CAPSTAN_ROOT: store, LC_ALL: "C" };
+const rows = [];
+process.on("exit", () => rmSync(work, { recursive: true, force: true }));
+process.on("SIGINT", () => process.exit(130));
+
+console.log(`node ${process.versions.node}, ${rounds} rounds, the median of each; files on ${work}\n`);
+
+await startUp();
+for (const tree of trees()) await composeTree(tree);
+await fromPackage();
+await growth();
+await runStart();
+
+console.log(`\n${"what".padEnd(46)} ${"ratio".padStart(7)} ${"aim".padStart(7)}   measured`);
+for (const row of rows) {
+  console.log(`${row.what.padEnd(46)} ${row.ratio.padStart(7)} ${row.aim.padStart(7)}   ${row.note}`);
+}
+
+function* trees() {
+  const scale = quick ? 10 : 1;
+  yield { name: "1,000 files, 10 MB", files: 1000 / scale, bytes: 10e6 / scale, depth: 2 };
+  yield { name: "20,000 files, 200 MB", files: 20000 / scale, bytes: 200e6 / scale, depth: 2 };
+  yield { name: "2,000 files, 200 levels deep", files: 2000 / scale, bytes: 8e6 / scale, depth: 200 };
+  yield { name: "one file of 500 MB", files: 1, bytes: 500e6 / scale, depth: 1 };
+}
+
+async function startUp() {
+  const bare = await median(() => timed(process.execPath, ["-e", "0"]), 21);
+  const ours = await median(() => timed(process.execPath, [cli, "--version"]), 21);
+  add(
+    "start-up: capstan --version over bare node",
+    `${ms(ours.seconds - bare.seconds)}`,
+    "30 ms",
+    `${ms(ours.seconds)} and ${ms(bare.seconds)}`,
+  );
+}
+
+async function composeTree(tree) {
+  const folder = join(work, "tree");
+  makeTree(folder, tree);
+  const compose = () => timed(process.execPath, [cli, "compose", "bench", folder, "-l", "builtin", "-c", "/x", "-q"]);
+  await compose();
+  const results = await interleaved({
+    tar: () => timed("sh", ["-c", 'tar cf "$1" -C "$2" . && sync "$1"', "sh", join(work, "out.tar"), folder]),
+    cp: async () => {
+      rmSync(join(work, "copy"), { recursive: true, force: true });
+      return timed("sh", ["-c", 'cp -r "$2" "$1" && sync -f "$1"', "sh", join(work, "copy"), folder]);
+    },
+    ours: compose,
+  });
+  const single = tree.files === 1;
+  const aims = { tar: single ? "" : "1.5", cp: single ? "1.2" : "" };
+  for (const peer of ["tar", "cp"]) {
+    add(
+      `compose: ${tree.name}, over ${peer === "tar" ? "tar cf" : "cp -r"}`,
+      ratio(results.ours.seconds, results[peer].seconds),
+      aims[peer],
+      `${sec(results.ours.seconds)} and ${sec(results[peer].seconds)}`,
+    );
+  }
+  add(`compose: ${tree.name}, peak memory`, `${Math.round(results.ours.peakMiB)} MiB`, "150 MiB", "");
+  for (const name of ["tree", "copy", "out.tar"]) rmSync(join(work, name), { recursive: true, force: true });
+}
+
+async function fromPackage() {
+  const tree = { files: quick ? 2000 : 20000, bytes: quick ? 20e6 : 200e6, depth: 2 };
+  const folder = join(work, "package");
+  makeTree(folder, tree);
+  mkdirSync(join(folder, "meta"));
+  writeFileSync(join(folder, "meta", "package.yaml"), "name: bench.files\ntitle: Files\nauthor: bench\n");
+  must(process.execPath, [cli, "package", "import", folder, "-q"]);
+  const project = join(work, "project");
+  mkdirSync(join(project, "meta"), { recursive: true });
+  writeFileSync(
+    join(project, "meta", "package.yaml"),
+    "name: bench\ntitle: Bench\nauthor: bench\nrequire:\n- bench.files\n",
+  );
+  const archive = join(store, "packages", "bench.files.mpm");
+  const compose = () =>
+    timed(process.execPath, [cli, "package", "compose", "bench", "--run", "/x", "-l", "builtin", "-q"], project);
+  await compose();
+  const results = await interleaved({
+    gunzip: () => timed("sh", ["-c", 'gunzip < "$1" | cat > "$2" && sync "$2"', "sh", archive, join(work, "out.tar")]),
+    ours: compose,
+  });
+  add(
+    "package compose: 20,000 files of an .mpm, over gunzip | cat",
+    ratio(results.ours.seconds, results.gunzip.seconds),
+    "1.3",
+    `${sec(results.ours.seconds)} and ${sec(results.gunzip.seconds)}`,
+  );
+  add("package compose: peak memory", `${Math.round(results.ours.peakMiB)} MiB`, "150 MiB", "");
+  for (const name of ["package", "project", "out.tar"]) rmSync(join(work, name), { recursive: true, force: true });
+}
+
+async function growth() {
+  const times = [];
+  for (const files of quick ? [1000, 2000] : [25000, 50000, 100000]) {
+    const folder = join(work, "tree");
+    makeTree(folder, { files, bytes: files * 1000, depth: 2 });
+    const compose = () => timed(process.execPath, [cli, "compose", "bench", folder, "-l", "builtin", "-c", "/x", "-q"]);
+    await compose();
+    times.push({ files, ...(await median(compose, Math.min(rounds, 3))) });
+    rmSync(folder, { recursive: true, force: true });
+  }
+  const last = times.at(-1);
+  const first = times[0];
+  add(
+    `growth: time a file, ${last.files} over ${first.files} files`,
+    ratio(last.seconds / last.files, first.seconds / first.files),
+    "1",
+    times.map((time) => `${time.files}: ${sec(time.seconds)}, ${Math.round(time.peakMiB)} MiB`).join("; "),
+  );
+}
+
+/** From the command to the moment that QEMU is executed: a wrapper in its place notes the time, then becomes it. */
+async function runStart() {
+  const folder = join(work, "tree");
+  mkdirSync(folder);
+  writeFileSync(join(folder, "x"), "");
+  must(process.execPath, [cli, "compose", "bench", folder, "-l", "builtin", "-c", "/x", "-q"]);
+  const wrapper = join(work, "qemu");
+  const stamp = join(work, "stamp");
+  writeFileSync(wrapper, `#!/bin/sh\ndate +%s%N > '${stamp}'\nexec '${findProgram("qemu-system-x86_64")}' "$@"\n`);
+  chmodSync(wrapper, 0o755);
+  const start = async () => {
+    const wall = BigInt(Date.now()) * 1000000n;
+    await timed(process.execPath, [cli, "run", "bench", "--accel", "tcg", "-q"], work, { CAPSTAN_QEMU_PATH: wrapper });
+    return { seconds: Number(BigInt(readFileSync(stamp, "utf8").trim()) - wall) / 1e9, peakMiB: 0 };
+  };
+  await start();
+  const result = await median(start, 7);
+  add("run: from the command to QEMU's start", ms(result.seconds), "150 ms", "");
+}
+
+function makeTree(folder, { files, bytes, depth }) {
+  rmSync(folder, { recursive: true, force: true });
+  const size = Math.floor(bytes / files);
+  const content = pseudoText(Math.min(size, 1 << 20));
+  let deep = folder;
+  for (let index = 0; index < files; index++) {
+    if (depth > 2 && index % Math.ceil(files / depth) === 0) deep = join(deep, "d");
+    const place = depth === 1 ? folder : depth > 2 ? deep : join(folder, `d${Math.floor(index / 100)}`);
+    mkdirSync(place, { recursive: true });
+    const parts = [];
+    for (let left = size; left > 0; left -= content.length)
+      parts.push(content.subarray(0, Math.min(left, content.length)));
+    parts[0] = Buffer.concat([Buffer.from(`${index}\n`), parts[0].subarray(Math.min(parts[0].length, 8))]);
+    writeFileSync(join(place, `file-${index}.txt`), Buffer.concat(parts));
+  }
+}
+
+/** Text that packs to about a third, as programs and scripts do; the same in every run. */
+function pseudoText(length) {
+  const words = Buffer.alloc(length);
+  let state = 12345;
+  for (let index = 0; index < length; index++) {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    words[index] = 97 + ((state >>> 16) % 7);
+  }
+  return words;
+}
+
+async function interleaved(jobs) {
+  const samples = Object.fromEntries(Object.keys(jobs).map((name) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, job] of Object.entries(jobs)) samples[name].push(await job());
+  }
+  return Object.fromEntries(Object.entries(samples).map(([name, list]) => [name, middle(list)]));
+}
+
+async function median(job, count) {
+  const list = [];
+  for (let round = 0; round < count; round++) list.push(await job());
+  return middle(list);
+}
+
+function middle(list) {
+  const sorted = [...list].sort((a, b) => a.seconds - b.seconds);
+  return {
+    seconds: sorted[Math.floor(sorted.length / 2)].seconds,
+    peakMiB: Math.max(...list.map((one) => one.peakMiB)),
+  };
+}
+
+/** Runs a program to its end: wall time, and its peak resident memory as /proc tells it (0 where it does not). */
+function timed(program, args, cwd = work, more = {}) {
+  return new Promise((resolve, reject) => {
+    const started = process.hrtime.bigint();
+    const child = spawn(program, args, { cwd, env: { ...env, ...more }, stdio: ["ignore", "ignore", "inherit"] });
+    let peakMiB = 0;
+    const watch = setInterval(() => {
+      try {
+        const kib = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"));
+        if (kib !== null) peakMiB = Math.max(peakMiB, Number(kib[1]) / 1024);
+      } catch {
+        // it has just ended
+      }
+    }, 10);
+    child.on("exit", (code) => {
+      clearInterval(watch);
+      const seconds = Number(process.hrtime.bigint() - started) / 1e9;
+      if (code === 0) resolve({ seconds, peakMiB });
+      else reject(new Error(`${program} ${args.join(" ")} ended with ${code}`));
+    });
+  });
+}
+
+function must(program, args) {
+  const result = spawnSync(program, args, { cwd: work, env, stdio: ["ignore", "ignore", "inherit"] });
+  if (result.status !== 0) throw new Error(`${program} ${args.join(" ")} ended with ${result.status}`);
+  statSync(store);
+}
+
+function add(what, ratioText, aim, note) {
+  rows.push({ what, ratio: ratioText, aim, note });
+  console.log(`${what}: ${ratioText}${note === "" ? "" : ` (${note})`}`);
+}
+
+function ratio(a, b) {
+  return (a / b).toFixed(2);
+}
+
+function sec(seconds) {
+  return `${seconds.toFixed(2)} s`;
+}
+
+function ms(seconds) {
+  return `${Math.round(seconds * 1000)} ms`;
+}

@@ -1,0 +1,40 @@
+// `npm run demo`: sets up, composes examples/hello before your eyes, and boots it.
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { root, setUp } from "./setup.mjs";
+
+setUp(["qemu"]);
+
+const store = process.env.CAPSTAN_ROOT ?? join(process.env.HOME ?? homedir(), ".capstan");
+const hasLoader = ["osv-loader", "mike/osv-loader"].some((name) =>
+  existsSync(join(store, "repository", name, "osv-loader.qemu")),
+);
+const [loader, set] = hasLoader ? ["osv-loader", "default"] : ["builtin", "static"];
+const project = join(root, "examples", "hello");
+
+console.log(
+  hasLoader
+    ? "demo: the kernel is the OSv loader of your store (osv-loader)."
+    : "demo: the kernel is Capstan's built-in demo kernel, since the store has no OSv loader. It is not OSv.",
+);
+capstan("package", "compose", "capstan-demo", "--loader_image", loader, "--boot", set, "--verbose");
+capstan("image", "inspect", "capstan-demo");
+capstan("image", "tree", "capstan-demo");
+capstan("run", "capstan-demo", "--memory", "256M", "--cpus", "1");
+console.log(
+  "\ndemo: done. The virtual machine was composed from examples/hello; go on with the walkthrough in README.md.",
+);
+
+function capstan(...args) {
+  console.log(`\n$ capstan ${args.join(" ")}`);
+  const result = spawnSync(process.execPath, [join(root, "bin", "capstan"), ...args], {
+    cwd: project,
+    stdio: "inherit",
+  });
+  if (result.status !== 0) {
+    console.error(`demo: that failed (exit code ${result.status}).`);
+    process.exit(result.status ?? 1);
+  }
+}

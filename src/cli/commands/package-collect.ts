@@ -1,0 +1,23 @@
+import { collect } from "../../compose/collect.ts";
+import { loadProject } from "../../project/project.ts";
+import type { Answer, CommandContext } from "../answer.ts";
+import { followLinks, withPullMissing } from "../compose-flags.ts";
+import type { Input } from "../input.ts";
+import { openStore } from "../store.ts";
+
+export async function run(input: Input, context: CommandContext): Promise<Answer> {
+  const value = await withPullMissing(input, () =>
+    collect(
+      {
+        project: loadProject(context.cwd, context),
+        layout: openStore(context).layout,
+        require: input.list("require"),
+        followLinks: followLinks(input),
+        remote: input.on("remote"),
+      },
+      context,
+    ),
+  );
+  context.reporter.report({ kind: "step", text: `Collected ${value.files} files into ${value.folder}` });
+  return { value };
+}

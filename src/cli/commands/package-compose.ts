@@ -1,0 +1,25 @@
+import { composePackage } from "../../compose/compose.ts";
+import { loadProject } from "../../project/project.ts";
+import type { Answer, CommandContext } from "../answer.ts";
+import { bootFlags, composeFlags, withPullMissing } from "../compose-flags.ts";
+import type { Input } from "../input.ts";
+import { openStore } from "../store.ts";
+
+export async function run(input: Input, context: CommandContext): Promise<Answer> {
+  const value = await withPullMissing(input, () =>
+    composePackage(
+      {
+        ...composeFlags(input, context),
+        layout: openStore(context).layout,
+        name: input.need("name"),
+        project: loadProject(context.cwd, context),
+        require: input.list("require"),
+        boot: bootFlags(input, "run"),
+        onlyIfChanged: input.on("update"),
+      },
+      context,
+    ),
+  );
+  if (!value.composed) context.reporter.report({ kind: "step", text: `${value.name} is up to date` });
+  return { value };
+}

@@ -1,0 +1,149 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { composePackage } from "../../compose/compose.ts";
+import { parseForwards } from "../../instances/forwards.ts";
+import { parseMac } from "../../instances/mac.ts";
+import { dryRunInstance, type RunResult, runInstance } from "../../instances/run.ts";
+import type { RunInput } from "../../instances/run-input.ts";
+import { parseCpus, parseMemory } from "../../instances/sizes.ts";
+import { parseVolume } from "../../instances/volume.ts";
+import { buildBootCommand } from "../../project/boot-command.ts";
+import { loadProject } from "../../project/project.ts";
+import { CapstanError, ExitCode } from "../../support/errors.ts";
+import type { Answer, CommandContext } from "../answer.ts";
+import { bootFlags, composeFlags } from "../compose-flags.ts";
+import { type FoundImage, findImageOrFile } from "../find-image.ts";
+import { type Input, usageError } from "../input.ts";
+import { openStore } from "../store.ts";
+
+export async function run(input: Input, context: CommandContext): Promise<Answer> {
+  const wanted = { ...machineFlags(input, context), ...(await chooseImage(input, context)) };
+  if (input.on("dry-run")) {
+    const value = await dryRunInstance(wanted, context);
+    return { value, text: () => `${value.command}\n` };
+  }
+  const result = await runInstance({ ...wanted, console: consoleOf(input, context), ...lifeHooks(context) }, context);
+  for (const text of result.advice) context.reporter.report({ kind: "warning", text });
+  return { value: result, exitCode: exitCodeOf(result) };
+}
+
+function machineFlags(input: Input, context: CommandContext): Omit<RunInput, "console" | "image" | "name"> {
+  const { settings, builtin } = openStore(context);
+  const [memory, cpus, mac] = [input.text("memory"), input.text("cpus"), input.text("mac")];
+  const forwards = input.list("forward");
+  const volumes = input.list("volume");
+  const boot = bootFlags(input, "execute");
+  const changesCommand = boot.run !== undefined || boot.boot.length > 0 || boot.env.size > 0;
+  return {
+    root: settings.root.value,
+    memory: memory === undefined ? undefined : parseMemory(memory),
+    cpus: cpus === undefined ? undefined : parseCpus(cpus),
+    mac: mac === undefined ? undefined : parseMac(mac),
+    forwards: forwards.length === 0 ? undefined : parseForwards(forwards),
+    volumes: volumes.length === 0 ? undefined : volumes.map((volume) => parseVolume(volume, context.cwd)),
+    network: networkFlag(input),
+    kernel: kernelFlag(input, context),
+    commandLine: changesCommand ? (composed) => buildBootCommand({ ...boot, composed }).text : undefined,
+    persist: input.on("persist"),
+    acceleration: accelerationFlag(input),
+    disableKvm: settings.disableKvm.value,
+    aio: settings.qemuAioType.value,
+    proofKernel: existsSync(builtin.kernel ?? "") ? builtin.kernel : undefined,
+  };
+}
+
+function networkFlag(input: Input): RunInput["network"] {
+  const mode = input.text("network");
+  const device = input.text("bridge");
+  if (mode === undefined && device !== undefined) {
+    throw usageError("--bridge goes with --network bridge, tap or vhost.", "Name the mode too: -n bridge -b virbr0.");
+  }
+  if (mode === "bridge" || mode === "tap" || mode === "vhost") return { mode, device };
+  return mode === "nat" ? { mode } : undefined;
+}
+
+function kernelFlag(input: Input, context: CommandContext): RunInput["kernel"] {
+  const kernel = input.text("kernel");
+  if (input.on("no-kernel") && kernel !== undefined) throw usageError("--kernel and --no-kernel exclude each other.");
+  if (input.on("no-kernel")) return false;
+  if (kernel === undefined) return undefined;
+  const path = resolve(context.cwd, kernel);
+  if (existsSync(path)) return path;
+  throw new CapstanError(`The kernel ${path} does not exist`, {
+    code: "no-such-kernel",
+    exitCode: ExitCode.noInput,
+    hint: "Check the path of --kernel.",
+  });
+}
+
+function accelerationFlag(input: Input): RunInput["acceleration"] {
+  const wanted = input.text("accel");
+  return wanted === "kvm" || wanted === "hvf" || wanted === "tcg" ? wanted : "auto";
+}
+
+/** The image, and the instance's name: those of the command line, or the project of this folder, composed if need be. */
+async function chooseImage(input: Input, context: CommandContext): Promise<Pick<RunInput, "image" | "name">> {
+  const name = input.arg("name");
+  const image = input.text("image");
+  if (name === undefined && image === undefined) return { image: await composeHere(input, context) };
+  if (input.text("loader_image") !== undefined) {
+    throw usageError(
+      "--loader_image is for the project of this folder, and an image is named.",
+      "Leave one of them out.",
+    );
+  }
+  if (image !== undefined) return { image: findImageOrFile(image, context), name };
+  return locateOrKept(name ?? "", context);
+}
+
+async function composeHere(input: Input, context: CommandContext): Promise<FoundImage> {
+  const { layout } = openStore(context);
+  const project = loadProject(context.cwd, context);
+  const { name } = project.manifest;
+  await composePackage(
+    { ...composeFlags(input, context), layout, name, project, require: [], boot: {}, onlyIfChanged: true },
+    context,
+  );
+  return findImageOrFile(name, context);
+}
+
+/** An instance that was kept needs no image any more. */
+function locateOrKept(name: string, context: CommandContext): Pick<RunInput, "image" | "name"> {
+  try {
+    const image = findImageOrFile(name, context);
+    return { image, name: image.name === name ? name : undefined };
+  } catch (error) {
+    if (error instanceof CapstanError && error.code === "no-such-image") {
+      const { layout } = openStore(context);
+      if (existsSync(resolve(layout.instances, "qemu", name.replaceAll("/", "-")))) return { name };
+    }
+    throw error;
+  }
+}
+
+function consoleOf(input: Input, context: CommandContext): RunInput["console"] {
+  const { console } = context;
+  const { input: stdin } = console;
+  const rawMode = () => {
+    stdin.setRawMode?.(true);
+    return () => {
+      stdin.setRawMode?.(false);
+    };
+  };
+  return {
+    input: stdin,
+    // With --json stdout is the answer alone.
+    output: input.on("json") ? console.errorOutput : console.output,
+    rawMode: stdin.isTTY === true ? rawMode : undefined,
+  };
+}
+
+function lifeHooks(context: CommandContext): Pick<RunInput, "onInterrupt" | "onExit"> {
+  return { onInterrupt: context.onInterrupt, onExit: context.onExit };
+}
+
+function exitCodeOf({ outcome }: RunResult): ExitCode {
+  if (outcome === "ok") return ExitCode.ok;
+  if (outcome === "failed") return ExitCode.runFailed;
+  return outcome === "interrupted" ? ExitCode.interrupted : ExitCode.terminated;
+}

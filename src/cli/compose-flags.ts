@@ -1,0 +1,50 @@
+import type { FollowLinks } from "../filesystems/host-tree.ts";
+import { parseEnvFlags } from "../project/boot-command.ts";
+import { findLoader, type Loader } from "../store/loaders.ts";
+import { CapstanError, ExitCode } from "../support/errors.ts";
+import { parseSize } from "../support/sizes.ts";
+import type { CommandContext } from "./answer.ts";
+import type { Input } from "./input.ts";
+import { openStore } from "./store.ts";
+
+/** The flags that all commands which compose have. */
+export interface ComposeFlags {
+  readonly loader: Loader;
+  readonly followLinks: FollowLinks;
+}
+
+export function composeFlags(input: Input, context: CommandContext): ComposeFlags {
+  const { layout, builtin } = openStore(context);
+  const size = input.text("size");
+  if (size !== undefined) parseSize(size, { flag: "--size" });
+  return {
+    loader: findLoader(layout, input.text("loader_image") ?? "osv-loader", builtin),
+    followLinks: followLinks(input),
+  };
+}
+
+export function followLinks(input: Input): FollowLinks {
+  const value = input.text("follow-links");
+  return value === "inside" || value === "all" ? value : "never";
+}
+
+/** What the boot command is made of, as far as flags say it; `run` is the flag's name for a whole command. */
+export function bootFlags(input: Input, run: "run" | "execute") {
+  return { run: input.text(run), boot: input.list("boot"), env: parseEnvFlags(input.list("env")) };
+}
+
+/** With --pull-missing, what is missing cannot be fetched yet: said only when something is missing. */
+export async function withPullMissing<T>(input: Input, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!input.on("pull-missing") || !(error instanceof CapstanError) || error.code !== "package-missing") throw error;
+    throw new CapstanError(error.message, {
+      code: error.code,
+      exitCode: ExitCode.unavailable,
+      details: error.details,
+      cause: error,
+      hint: "This version cannot fetch packages: download its .mpm and .yaml, and put them in with `capstan package import NAME.mpm`.",
+    });
+  }
+}

@@ -1,0 +1,23 @@
+import { join } from "node:path";
+import { readSettings, type Settings } from "../config/settings.ts";
+import { type Layout, layoutOf } from "../store/layout.ts";
+import type { Loader } from "../store/loaders.ts";
+import type { CommandContext } from "./answer.ts";
+
+export interface OpenStore {
+  readonly settings: Settings;
+  readonly layout: Layout;
+  /** The demo kernel that comes with Capstan. */
+  readonly builtin: Omit<Loader, "name">;
+}
+
+/** The store that the settings name. Nothing is created by looking at it. */
+export function openStore(context: CommandContext): OpenStore {
+  const settings = readSettings(context);
+  const prebuilt = join(context.installation, "guest", "prebuilt");
+  return {
+    settings,
+    layout: layoutOf(settings.root.value),
+    builtin: { image: join(prebuilt, "osv-demo-loader.img"), kernel: join(prebuilt, "osv-demo-loader.elf") },
+  };
+}

@@ -1,0 +1,35 @@
+/** Rows under a header, in columns as wide as their widest cell; the last one is not padded. */
+export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  return formatColumns([header, ...rows], columnWidths([header, ...rows]));
+}
+
+/** Rows in columns of at least the given widths. */
+export function formatColumns(rows: readonly (readonly string[])[], widths: readonly number[]): string {
+  return rows
+    .map(
+      (row) =>
+        `${row
+          .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+          .join(" ")
+          .trimEnd()}\n`,
+    )
+    .join("");
+}
+
+function columnWidths(rows: readonly (readonly string[])[]): number[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, index) => {
+      widths[index] = Math.max(widths[index] ?? 0, cell.length);
+    });
+  }
+  return widths;
+}
+
+/** The widths of the original's tables of images and packages, which scripts may count on. */
+const STORE_WIDTHS = [50, 50, 15, 20, 15];
+const STORE_HEADER = ["Name", "Description", "Version", "Created", "Platform"];
+
+export function formatStoreTable(rows: readonly (readonly string[])[]): string {
+  return formatColumns([STORE_HEADER, ...rows], STORE_WIDTHS);
+}

@@ -1,0 +1,421 @@
+import type { CommandSpec, FlagSpec, GroupSpec } from "./spec.ts";
+
+export const globalFlags: readonly FlagSpec[] = [
+  { long: "json", text: "Print the answer as JSON." },
+  { long: "quiet", short: "q", text: "Say nothing but the answer, warnings and errors." },
+  { long: "verbose", short: "v", text: "Say what is done in detail." },
+  { long: "help", short: "h", text: "Show the help of the command." },
+];
+
+export const groups: readonly GroupSpec[] = [
+  { name: "package", summary: "Make, look at and compose packages" },
+  { name: "runtime", summary: "Templates of meta/run.yaml" },
+  { name: "image", summary: "Look into composed images without booting them" },
+  { name: "config", summary: "The tool's own settings" },
+];
+
+const loaderFlag: FlagSpec = {
+  long: "loader_image",
+  short: "l",
+  also: ["loader-image", "loader"],
+  value: "NAME",
+  fallback: "osv-loader",
+  kind: "image",
+  text: "The kernel to put in: an image of the store, a loader file, or `builtin` for the demo kernel.",
+};
+
+const fsFlag: FlagSpec = {
+  long: "fs",
+  value: "TYPE",
+  fallback: "rofs",
+  choices: ["rofs"],
+  text: "The root file system. `rofs` is read-only, boots on every kernel and needs no virtual machine to write.",
+};
+
+const sizeFlag: FlagSpec = {
+  long: "size",
+  short: "s",
+  value: "SIZE",
+  fallback: "10G",
+  text: "The size of a writable root, such as 512M or 10G. ROFS takes what it needs and ignores it.",
+};
+
+const requireFlag: FlagSpec = {
+  long: "require",
+  value: "PACKAGE",
+  many: true,
+  kind: "package",
+  text: "A further package to put in; may be given more than once.",
+};
+
+const pullMissingFlag: FlagSpec = {
+  long: "pull-missing",
+  short: "p",
+  text: "Fetch required packages that the store lacks.",
+};
+
+const bootFlag: FlagSpec = {
+  long: "boot",
+  value: "SET",
+  many: true,
+  text: "A configuration set to boot with; more than one run one after the other.",
+};
+
+const envFlag: FlagSpec = {
+  long: "env",
+  value: "KEY=VALUE",
+  many: true,
+  text: "An environment variable for the program; may be given more than once.",
+};
+
+const followFlag: FlagSpec = {
+  long: "follow-links",
+  value: "WHICH",
+  fallback: "never",
+  choices: ["never", "inside", "all"],
+  text: "Which links of the folder become what they lead to: none of them, those that lead to something inside it, or all.",
+};
+
+const imageArgument = {
+  name: "image",
+  kind: "image",
+  text: "An image of the store, or the path of an image file.",
+} as const;
+
+export const commands: readonly CommandSpec[] = [
+  {
+    name: "run",
+    summary: "Run an image, or the project of this folder",
+    details: [
+      "Without an image, the project of this folder is composed (only if something changed) and run.",
+      "The image itself is never written: a run has a disk of its own that lies over it, and that is removed when the guest ends, unless --persist keeps it. The boot command that was composed is kept; --execute or --boot replaces it, --env adds to it.",
+      "The guest's console is this terminal. The first Ctrl-C asks the guest to power off, a second one ends it. When the guest's console says that the program failed, the exit code is 1.",
+    ],
+    args: [{ name: "name", optional: true, kind: "image", text: "The image, and the name of the instance." }],
+    flags: [
+      {
+        long: "image",
+        short: "i",
+        value: "IMAGE",
+        kind: "image",
+        text: "The image, when the instance gets another name.",
+      },
+      { long: "hypervisor", short: "p", value: "NAME", fallback: "qemu", choices: ["qemu"], text: "What runs it." },
+      { long: "memory", short: "m", value: "SIZE", fallback: "1G", text: "Memory, such as 512M or 2G." },
+      { long: "cpus", short: "c", value: "COUNT", fallback: "2", text: "Number of processors." },
+      {
+        long: "network",
+        short: "n",
+        value: "MODE",
+        fallback: "nat",
+        choices: ["nat", "bridge", "tap", "vhost"],
+        text: "How the guest reaches the network.",
+      },
+      { long: "bridge", short: "b", value: "DEVICE", text: "The bridge or tap device of the network mode." },
+      {
+        long: "forward",
+        short: "f",
+        value: "[IP:]HOST:GUEST[/udp]",
+        many: true,
+        text: "Forward a port of this machine to the guest; `-f 8080` is 8080:8080.",
+      },
+      { long: "mac", value: "ADDRESS", text: "The network card's address." },
+      { long: "execute", short: "e", value: "COMMAND", text: "The boot command, instead of the composed one." },
+      bootFlag,
+      envFlag,
+      { long: "persist", text: "Keep the instance and its disk: running the same name again goes on with them." },
+      {
+        long: "volume",
+        value: "PATH[:KEY=VALUE…]",
+        many: true,
+        kind: "file",
+        text: "A further disk; keys are format, aio, cache and readonly.",
+      },
+      {
+        long: "accel",
+        value: "KIND",
+        fallback: "auto",
+        choices: ["auto", "kvm", "hvf", "tcg"],
+        text: "Hardware acceleration: tried out when `auto`, forced otherwise.",
+      },
+      {
+        long: "kernel",
+        value: "FILE",
+        kind: "file",
+        text: "Boot this kernel ELF directly; the default where the image's loader brought one.",
+      },
+      { long: "no-kernel", text: "Boot through the BIOS even where a kernel ELF is there." },
+      { ...loaderFlag, text: "The kernel to compose the project of this folder with." },
+      { long: "dry-run", text: "Print the command that would start QEMU, and start nothing." },
+    ],
+    examples: [
+      { line: "capstan run", text: "compose and run the project of this folder" },
+      { line: "capstan run hello -f 8080 -m 256M", text: "port 8080 of the guest is port 8080 here" },
+      { line: "capstan run hello --execute '/hello --loud'", text: "another command, this time" },
+    ],
+    load: () => import("./commands/run.ts"),
+  },
+  {
+    name: "compose",
+    summary: "Compose an image from a folder or a file, without packages",
+    args: [
+      { name: "name", text: "The name of the new image." },
+      { name: "path", kind: "file", text: "A folder whose content becomes the root, or one file." },
+    ],
+    flags: [
+      loaderFlag,
+      sizeFlag,
+      { long: "command_line", short: "c", also: ["command-line"], value: "COMMAND", text: "The boot command." },
+      fsFlag,
+      followFlag,
+    ],
+    examples: [{ line: "capstan compose hello ./root -c /hello", text: "boots /hello of the folder `root`" }],
+    load: () => import("./commands/compose.ts"),
+  },
+  {
+    name: "images",
+    also: ["i"],
+    summary: "List the images of the store",
+    args: [],
+    flags: [],
+    load: () => import("./commands/images.ts"),
+  },
+  {
+    name: "import",
+    summary: "Put an image or a loader file into the store",
+    details: ["The file is a raw or qcow2 disk image that boots: it has a boot sector."],
+    args: [
+      { name: "name", text: "The name it gets in the store." },
+      { name: "file", kind: "file", text: "The image file." },
+    ],
+    flags: [
+      { long: "version", short: "v", value: "TEXT", text: "The version to note with it." },
+      { long: "created", short: "c", value: "TIME", text: "The creation time to note with it." },
+      { long: "description", short: "d", value: "TEXT", text: "The description to note with it." },
+      { long: "build", short: "b", value: "COMMAND", text: "The build command to note with it." },
+      {
+        long: "kernel",
+        value: "FILE",
+        kind: "file",
+        text: "The kernel ELF of the same build, for the direct boot of what is composed with it.",
+      },
+    ],
+    examples: [
+      {
+        line: "capstan import osv-loader loader.img --kernel loader-stripped.elf",
+        text: "the loader of an OSv that was built here",
+      },
+    ],
+    load: () => import("./commands/import.ts"),
+  },
+  {
+    name: "rmi",
+    summary: "Remove an image from the store",
+    args: [{ name: "name", kind: "image", many: true, text: "The image." }],
+    flags: [],
+    load: () => import("./commands/rmi.ts"),
+  },
+  {
+    name: "image inspect",
+    summary: "Tell what an image holds: format, loader, boot command, partitions, file system",
+    args: [imageArgument],
+    flags: [],
+    load: () => import("./commands/image-inspect.ts"),
+  },
+  {
+    name: "image ls",
+    summary: "List a folder of an image",
+    args: [imageArgument, { name: "path", optional: true, text: "A path inside it; / without one." }],
+    flags: [{ long: "recursive", short: "R", text: "List everything below, too." }],
+    load: () => import("./commands/image-ls.ts"),
+  },
+  {
+    name: "image tree",
+    summary: "Draw the folders and files of an image",
+    args: [imageArgument, { name: "path", optional: true, text: "A path inside it; / without one." }],
+    flags: [],
+    load: () => import("./commands/image-tree.ts"),
+  },
+  {
+    name: "image cat",
+    summary: "Print a file of an image",
+    args: [imageArgument, { name: "path", text: "The file inside it." }],
+    flags: [],
+    load: () => import("./commands/image-cat.ts"),
+  },
+  {
+    name: "image cp",
+    summary: "Copy a file or a folder out of an image",
+    args: [
+      imageArgument,
+      { name: "path", text: "A file or folder inside it." },
+      { name: "target", kind: "file", text: "Where to; an existing folder gets the copy inside." },
+    ],
+    flags: [{ long: "force", short: "f", text: "Overwrite files that are there." }],
+    load: () => import("./commands/image-cp.ts"),
+  },
+  {
+    name: "package init",
+    summary: "Start a package: write meta/package.yaml",
+    args: [{ name: "path", optional: true, kind: "folder", text: "The folder; this one without it." }],
+    flags: [
+      { long: "name", short: "n", value: "NAME", text: "The package's name." },
+      { long: "title", short: "t", value: "TEXT", text: "What it is, in a few words." },
+      { long: "author", short: "a", value: "TEXT", text: "Who made it." },
+      { long: "version", short: "v", value: "VERSION", text: "Its version." },
+      { ...requireFlag, text: "A package that it needs; may be given more than once." },
+      { long: "runtime", value: "NAME", kind: "runtime", text: "Also write the meta/run.yaml of this runtime." },
+      { long: "platform", short: "p", value: "TEXT", text: "The distribution that its binaries were built on." },
+      { long: "force", short: "f", text: "Overwrite what is there." },
+    ],
+    examples: [{ line: "capstan package init -n hello -t 'Says hello' -a me --runtime native", text: "a new package" }],
+    load: () => import("./commands/package-init.ts"),
+  },
+  {
+    name: "package build",
+    summary: "Pack the package of this folder into NAME.mpm",
+    args: [{ name: "path", optional: true, kind: "folder", text: "The folder; this one without it." }],
+    flags: [],
+    load: () => import("./commands/package-build.ts"),
+  },
+  {
+    name: "package import",
+    summary: "Put the package of this folder, or .mpm files, into the store",
+    args: [{ name: "path", optional: true, many: true, kind: "file", text: "Package folders or .mpm files." }],
+    flags: [],
+    load: () => import("./commands/package-import.ts"),
+  },
+  {
+    name: "package list",
+    summary: "List the packages of the store",
+    args: [],
+    flags: [],
+    load: () => import("./commands/package-list.ts"),
+  },
+  {
+    name: "package describe",
+    summary: "Tell what a package of the store is, how it runs and what it holds",
+    args: [{ name: "name", kind: "package", text: "The package." }],
+    flags: [{ long: "content", short: "c", text: "List its files, too." }],
+    load: () => import("./commands/package-describe.ts"),
+  },
+  {
+    name: "package collect",
+    summary: "Write what would be composed into the folder mpm-pkg",
+    args: [],
+    flags: [
+      pullMissingFlag,
+      requireFlag,
+      { long: "remote", text: "Collect for `package compose-remote`." },
+      followFlag,
+    ],
+    load: () => import("./commands/package-collect.ts"),
+  },
+  {
+    name: "package compose",
+    summary: "Compose the package of this folder and all that it requires into an image",
+    args: [{ name: "name", text: "The name of the new image." }],
+    flags: [
+      sizeFlag,
+      { long: "update", text: "Compose only if something changed since the image was composed." },
+      { long: "run", value: "COMMAND", text: "The boot command." },
+      pullMissingFlag,
+      bootFlag,
+      envFlag,
+      fsFlag,
+      requireFlag,
+      loaderFlag,
+      followFlag,
+    ],
+    examples: [{ line: "capstan package compose hello --boot default", text: "boots the set `default`" }],
+    load: () => import("./commands/package-compose.ts"),
+  },
+  {
+    name: "runtime list",
+    summary: "List the runtimes that meta/run.yaml can name",
+    args: [],
+    flags: [],
+    load: () => import("./commands/runtime-list.ts"),
+  },
+  {
+    name: "runtime preview",
+    summary: "Show the meta/run.yaml that a runtime starts with",
+    args: [],
+    flags: [
+      { long: "runtime", short: "r", value: "NAME", kind: "runtime", text: "The runtime." },
+      { long: "plain", text: "Without comments." },
+    ],
+    load: () => import("./commands/runtime-preview.ts"),
+  },
+  {
+    name: "runtime init",
+    summary: "Write the meta/run.yaml that a runtime starts with",
+    args: [],
+    flags: [
+      { long: "runtime", short: "r", value: "NAME", kind: "runtime", text: "The runtime." },
+      { long: "plain", text: "Without comments." },
+      { long: "force", short: "f", text: "Overwrite the meta/run.yaml that is there." },
+    ],
+    load: () => import("./commands/runtime-init.ts"),
+  },
+  {
+    name: "instances",
+    also: ["I"],
+    summary: "List the instances",
+    args: [],
+    flags: [],
+    load: () => import("./commands/instances.ts"),
+  },
+  {
+    name: "stop",
+    summary: "Stop a running instance: ask it to power off, wait, then end it",
+    args: [{ name: "name", kind: "instance", text: "The instance." }],
+    flags: [
+      {
+        long: "time",
+        short: "t",
+        value: "SECONDS",
+        fallback: "10",
+        text: "How long to wait for the guest to power off.",
+      },
+    ],
+    load: () => import("./commands/stop.ts"),
+  },
+  {
+    name: "delete",
+    summary: "Delete a stopped instance and its disk",
+    args: [{ name: "name", kind: "instance", text: "The instance." }],
+    flags: [],
+    load: () => import("./commands/delete.ts"),
+  },
+  {
+    name: "config print",
+    summary: "Show the settings in force and where each comes from",
+    args: [],
+    flags: [],
+    load: () => import("./commands/config-print.ts"),
+  },
+  {
+    name: "completion",
+    summary: "Print the completion script for a shell",
+    args: [{ name: "shell", choices: ["bash", "zsh", "fish"], text: "The shell." }],
+    flags: [],
+    examples: [{ line: "source <(capstan completion bash)", text: "completes in this shell" }],
+    load: () => import("./commands/completion.ts"),
+  },
+  {
+    name: "help",
+    summary: "Show the help of a command",
+    args: [{ name: "command", optional: true, many: true, text: "The command." }],
+    flags: [],
+    load: () => import("./commands/completion.ts"),
+  },
+  {
+    name: "__names",
+    hidden: true,
+    summary: "Names for the shell's completion",
+    args: [{ name: "kind", choices: ["image", "package", "instance", "runtime"], text: "What to list." }],
+    flags: [],
+    load: () => import("./commands/names.ts"),
+  },
+];

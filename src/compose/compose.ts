@@ -1,0 +1,138 @@
+import type { FileTree } from "../filesystems/filetree.ts";
+import { type FollowLinks, treeFromHost } from "../filesystems/host-tree.ts";
+import { measureTree } from "../filesystems/tree-walk.ts";
+import { type BootRequest, buildBootCommand } from "../project/boot-command.ts";
+import type { Project } from "../project/project.ts";
+import { formatLocalTime, type ImageMeta } from "../store/image-index.ts";
+import type { Layout } from "../store/layout.ts";
+import type { Loader } from "../store/loaders.ts";
+import { checkImageName } from "../store/names.ts";
+import { KERNEL_SUFFIX, stageImage } from "../store/stage.ts";
+import { formatSize } from "../support/bytes.ts";
+import type { Context } from "../support/context.ts";
+import { fingerprint, HostFingerprint, storedFingerprint } from "./fingerprint.ts";
+import { mergeTree } from "./merge.ts";
+import { BASE_PACKAGE, makePlan } from "./plan.ts";
+import { writeImage } from "./write-image.ts";
+
+export interface ComposedImage {
+  readonly name: string;
+  readonly path: string;
+  readonly commandLine: string;
+  readonly loader: string;
+  /** Of the disk as the guest sees it, in bytes. */
+  readonly virtualSize: number;
+  readonly files: number;
+  /** False when the image was up to date already. */
+  readonly composed: boolean;
+}
+
+interface ComposeOptions {
+  readonly name: string;
+  readonly loader: Loader;
+  readonly layout: Layout;
+  readonly followLinks: FollowLinks;
+}
+
+export interface ComposeFolderRequest extends ComposeOptions {
+  /** A folder whose content becomes the root, or a single file; absolute. */
+  readonly path: string;
+  readonly commandLine: string | undefined;
+}
+
+/** `compose`: the files of a folder as they are, without packages. */
+export async function composeFolder(request: ComposeFolderRequest, context: Context): Promise<ComposedImage> {
+  checkImageName(request.name);
+  const tree = await treeFromHost(request.path, {
+    origin: request.path,
+    followLinks: request.followLinks,
+    signal: context.signal,
+  });
+  const commandLine = request.commandLine === undefined ? "" : buildBootCommand({ run: request.commandLine }).text;
+  if (commandLine === "") {
+    context.reporter.report({
+      kind: "warning",
+      text: "The image has no boot command.",
+      hint: "Give one with --command_line, or with --execute when you run it.",
+    });
+  }
+  return await storeImage({ ...request, tree, commandLine, inputs: undefined }, context);
+}
+
+export interface ComposePackageRequest extends ComposeOptions {
+  readonly project: Project;
+  readonly require: readonly string[];
+  readonly boot: Pick<BootRequest, "run" | "boot" | "env">;
+  /** Compose only if something has changed since the image of this name was composed. */
+  readonly onlyIfChanged: boolean;
+}
+
+/** `package compose`: the project and all packages that it requires. */
+export async function composePackage(request: ComposePackageRequest, context: Context): Promise<ComposedImage> {
+  const { project, loader, layout } = request;
+  checkImageName(request.name);
+  const plan = await makePlan({ project, require: request.require, base: BASE_PACKAGE }, layout, context);
+  if (!plan.hasBase && loader.name !== "builtin") {
+    context.reporter.report({
+      kind: "warning",
+      text: `The package ${BASE_PACKAGE} is not in the store: the image gets Capstan's own base files, without libgcc_s.`,
+      hint: `Import it with \`capstan package import ${BASE_PACKAGE}.mpm\` if the program needs more.`,
+    });
+  }
+  const boot = buildBootCommand({
+    ...request.boot,
+    configDefault: project.runConfig?.defaults,
+    sets: plan.scripts.map(({ set }) => set),
+  });
+  if (boot.warning !== undefined) context.reporter.report({ kind: "warning", text: boot.warning });
+  const host = new HostFingerprint();
+  const tree = await mergeTree(plan, { followLinks: request.followLinks, onHostEntry: host.add }, context);
+  const inputs = fingerprint({ plan, loader, commandLine: boot.text, host });
+  if (request.onlyIfChanged) {
+    const stored = storedFingerprint(layout, request.name);
+    if (stored !== undefined && stored.inputs === inputs) {
+      context.reporter.report({ kind: "detail", text: `Image ${request.name} is up to date` });
+      return {
+        name: request.name,
+        path: stored.path,
+        commandLine: boot.text,
+        loader: loader.name,
+        virtualSize: stored.virtualSize,
+        files: measureTree(tree).files,
+        composed: false,
+      };
+    }
+  }
+  return await storeImage({ ...request, tree, commandLine: boot.text, inputs, meta: metaOf(project) }, context);
+}
+
+function metaOf({ manifest }: Project): ImageMeta {
+  return { version: manifest.version, description: manifest.title, platform: manifest.platform };
+}
+
+interface StoreRequest extends ComposeOptions {
+  readonly tree: FileTree;
+  readonly commandLine: string;
+  readonly inputs: string | undefined;
+  readonly meta?: ImageMeta;
+}
+
+async function storeImage(request: StoreRequest, context: Context): Promise<ComposedImage> {
+  const { name, loader, tree, commandLine } = request;
+  context.reporter.report({ kind: "detail", text: `Loader ${loader.name}: ${loader.image}` });
+  context.reporter.report({ kind: "detail", text: `Boot command: ${commandLine}` });
+  const stage = stageImage(request.layout, name, { now: context.now(), signal: context.signal });
+  try {
+    const content = { loader: loader.image, commandLine, tree };
+    const { virtualSize } = await writeImage(stage.temporaryPath, content, context);
+    const kernel = loader.kernel === undefined ? [] : [{ suffix: KERNEL_SUFFIX, path: loader.kernel }];
+    const meta = { ...request.meta, created: formatLocalTime(context.now()), inputs: request.inputs };
+    const path = await stage.commit(meta, kernel);
+    const { files } = measureTree(tree);
+    context.reporter.report({ kind: "step", text: `Composed ${name}: ${files} files, ${formatSize(virtualSize)}` });
+    return { name, path, commandLine, loader: loader.name, virtualSize, files, composed: true };
+  } catch (error) {
+    stage.abort();
+    throw error;
+  }
+}

@@ -1,0 +1,254 @@
+import { isUtf8 } from "node:buffer";
+import { lstatSync, readdirSync, readlinkSync, realpathSync, type Stats, statSync } from "node:fs";
+import { basename, isAbsolute, resolve, sep } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { CapstanError, checkAborted, isErrno } from "../support/errors.ts";
+import type { DirectoryEntry, FileTree, TreeEntry } from "./filetree.ts";
+import { hostError } from "./host-error.ts";
+import { linkTargetFault, quotePath } from "./names.ts";
+
+export interface HostTreeOptions {
+  /** Absolute; what a relative root is resolved against. */
+  readonly cwd?: string | undefined;
+  /** For messages: which package or project the entries belong to. */
+  readonly origin: string;
+  /** Whether to leave out an entry, with all below it: its path from the root, "a/b", without a leading slash. */
+  readonly ignore?: ((path: string, isDirectory: boolean) => boolean) | undefined;
+  /** Told of each entry that was left out. */
+  readonly onSkip?: ((path: string, isDirectory: boolean) => void) | undefined;
+  /** Told of each entry that was taken: its path from the root, and what the host says of it. */
+  readonly onEntry?: ((path: string, stats: Stats) => void) | undefined;
+  /** Whether a root that is a link stands for what it leads to (default), or is stored as the link it is. */
+  readonly followRootLink?: boolean | undefined;
+  /** See FollowLinks; default "never". */
+  readonly followLinks?: FollowLinks | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * What becomes of the links below the root:
+ * - never: stored as they say, whatever they lead to;
+ * - inside: those that lead to something within the root become what they lead to, all others are stored as they say;
+ * - all: those that lead to anything become what they lead to, wherever that is; dangling ones are stored as they say.
+ */
+export type FollowLinks = "never" | "inside" | "all";
+
+/**
+ * A folder of the host as a tree; a single file becomes a tree with this one file. Contents are not read,
+ * only looked at: their bytes stay at the host's paths.
+ *
+ * Errors, each naming the path: CapstanError `os-…` for what cannot be read, `unsupported-file-type` for FIFOs, sockets
+ * and devices, `not-utf8` for names and links that are not valid UTF-8, `link-cycle`; InterruptedError.
+ */
+export async function treeFromHost(root: string, options: HostTreeOptions): Promise<FileTree> {
+  const path = options.cwd === undefined ? root : resolve(options.cwd, root);
+  if (!isAbsolute(path)) throw new TypeError(`a relative root needs a cwd: ${root}`);
+  const top = resolve(path);
+  const stats = statHost(top, options.followRootLink ?? true);
+  if (stats.isDirectory()) return new HostWalk(top, options).folder(stats);
+  const tree: FileTree = {
+    type: "directory",
+    mode: 0o755,
+    mtime: 0,
+    origin: options.origin,
+    implied: true,
+    children: new Map(),
+  };
+  tree.children.set(basename(top), leaf({ path: stats.isFile() ? realPath(top) : top, stats, origin: options.origin }));
+  return tree;
+}
+
+/** As many entries are looked at before the event loop gets its turn. */
+const ENTRIES_BETWEEN_TURNS = 1000;
+
+interface OpenFolder {
+  readonly directory: DirectoryEntry;
+  /** On the host. */
+  readonly path: string;
+  /** From the root: "" or "a/b/". */
+  readonly prefix: string;
+  /** Of this folder and those above it; only kept where links are followed, to see circles. */
+  readonly realPaths: readonly string[];
+}
+
+class HostWalk {
+  readonly #root: string;
+  readonly #options: HostTreeOptions;
+  readonly #follow: FollowLinks;
+  readonly #realRoot: string;
+  readonly #pending: OpenFolder[] = [];
+  #entries = 0;
+
+  constructor(root: string, options: HostTreeOptions) {
+    this.#root = root;
+    this.#options = options;
+    this.#follow = options.followLinks ?? "never";
+    this.#realRoot = this.#follow === "never" ? root : realPath(root);
+  }
+
+  async folder(stats: Stats): Promise<FileTree> {
+    const tree = this.#directory(stats);
+    this.#pending.push({ directory: tree, path: this.#root, prefix: "", realPaths: [this.#realRoot] });
+    for (let folder = this.#pending.pop(); folder !== undefined; folder = this.#pending.pop()) {
+      await this.#children(folder);
+    }
+    return tree;
+  }
+
+  async #children(folder: OpenFolder): Promise<void> {
+    const base = folder.path.endsWith(sep) ? folder.path : folder.path + sep;
+    for (const name of namesIn(folder.path)) {
+      if (++this.#entries % ENTRIES_BETWEEN_TURNS === 0) {
+        await setImmediate();
+        checkAborted(this.#options.signal);
+      }
+      this.#child(folder, { name, path: base + name });
+    }
+  }
+
+  #child(folder: OpenFolder, { name, path }: { name: string; path: string }): void {
+    const relative = folder.prefix + name;
+    const stats = statHost(path, false);
+    if (this.#options.ignore?.(relative, stats.isDirectory())) {
+      this.#options.onSkip?.(relative, stats.isDirectory());
+      return;
+    }
+    const found = stats.isSymbolicLink() ? this.#behind(path, stats) : { path, stats };
+    this.#options.onEntry?.(relative, found.stats);
+    folder.directory.children.set(name, this.#entry(folder, { ...found, relative, asked: path }));
+  }
+
+  #entry(folder: OpenFolder, found: FoundEntry): TreeEntry {
+    const { path, stats } = found;
+    if (!stats.isDirectory()) return leaf({ path, stats, origin: this.#options.origin });
+    const realPaths = this.#follow === "never" ? folder.realPaths : this.#extend(folder, found);
+    const directory = this.#directory(stats);
+    this.#pending.push({ directory, path, prefix: `${found.relative}/`, realPaths });
+    return directory;
+  }
+
+  /** The link itself, or what it leads to when that is wanted. */
+  #behind(path: string, stats: Stats): { path: string; stats: Stats } {
+    if (this.#follow === "never") return { path, stats };
+    try {
+      const target = realpathSync.native(path);
+      return this.#follow === "all" || this.#isInside(target)
+        ? { path: target, stats: lstatSync(target) }
+        : { path, stats };
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return { path, stats };
+      throw hostError(error, path);
+    }
+  }
+
+  #isInside(target: string): boolean {
+    return (
+      target === this.#realRoot ||
+      target.startsWith(this.#realRoot.endsWith(sep) ? this.#realRoot : this.#realRoot + sep)
+    );
+  }
+
+  #extend(folder: OpenFolder, { path, asked }: FoundEntry): readonly string[] {
+    const real = realPath(path);
+    if (!folder.realPaths.includes(real)) return [...folder.realPaths, real];
+    throw new CapstanError(`${quotePath(asked)} is a link to a folder that it lies in, ${quotePath(real)}`, {
+      code: "link-cycle",
+      hint: "Remove the link, leave it out, or do not follow links.",
+    });
+  }
+
+  #directory(stats: Stats): DirectoryEntry {
+    return { type: "directory", ...attributes(stats, this.#options.origin), children: new Map() };
+  }
+}
+
+interface FoundEntry {
+  /** Where it is read. */
+  readonly path: string;
+  readonly stats: Stats;
+  /** From the root. */
+  readonly relative: string;
+  /** Where it was found: differs from `path` behind a link. */
+  readonly asked: string;
+}
+
+/** A file or link. */
+function leaf({ path, stats, origin }: { path: string; stats: Stats; origin: string }): TreeEntry {
+  if (stats.isFile()) {
+    return { type: "file", ...attributes(stats, origin), size: stats.size, content: { kind: "host", path } };
+  }
+  if (stats.isSymbolicLink()) return { type: "symlink", ...attributes(stats, origin), target: targetOf(path) };
+  throw new CapstanError(`${quotePath(path)} is a ${kindOf(stats)}, which no image can hold`, {
+    code: "unsupported-file-type",
+    hint: "Remove it, or leave it out with .capstanignore.",
+  });
+}
+
+function attributes(stats: Stats, origin: string): { mode: number; mtime: number; origin: string } {
+  return { mode: stats.mode & 0o7777, mtime: Math.floor(stats.mtimeMs / 1000), origin };
+}
+
+function kindOf(stats: Stats): string {
+  if (stats.isFIFO()) return "FIFO";
+  if (stats.isSocket()) return "socket";
+  if (stats.isBlockDevice()) return "block device";
+  return stats.isCharacterDevice() ? "character device" : "file of an unknown type";
+}
+
+function statHost(path: string, follow: boolean): Stats {
+  try {
+    return follow ? statSync(path) : lstatSync(path);
+  } catch (error) {
+    throw hostError(error, path);
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    const names = readdirSync(folder);
+    if (names.some(isDoubtful))
+      checkEncoding(readdirSync(folder, "buffer"), (name) => `A name in ${quotePath(folder)}: ${name}`);
+    return names;
+  } catch (error) {
+    throw hostError(error, folder);
+  }
+}
+
+function targetOf(path: string): string {
+  try {
+    const target = readlinkSync(path);
+    if (isDoubtful(target))
+      checkEncoding([readlinkSync(path, "buffer")], (text) => `The link ${quotePath(path)} to ${text}`);
+    const fault = linkTargetFault(target);
+    if (fault !== undefined) throw new CapstanError(`${quotePath(path)} is a bad link: ${fault}`, { code: "bad-link" });
+    return target;
+  } catch (error) {
+    throw hostError(error, path);
+  }
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync.native(path);
+  } catch (error) {
+    throw hostError(error, path);
+  }
+}
+
+/** Node turns what is not UTF-8 into U+FFFD, but a name may really have that character: only the bytes tell. */
+function isDoubtful(text: string): boolean {
+  return text.includes("\ufffd");
+}
+
+function checkEncoding(texts: readonly Buffer[], what: (escaped: string) => string): void {
+  for (const text of texts) {
+    if (isUtf8(text)) continue;
+    const escaped = text
+      .toString("latin1")
+      .replace(/[^\x20-\x7e]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, "0")}`);
+    throw new CapstanError(`${what(`'${escaped}'`)} is not valid UTF-8`, {
+      code: "not-utf8",
+      hint: "Rename it (convmv does it for many files at once), or leave its folder out.",
+    });
+  }
+}

@@ -1,0 +1,130 @@
+import type { DirectoryEntry, FileTree, LinkEntry, TreeEntry } from "./filetree.ts";
+import { sortByBytes } from "./names.ts";
+
+export interface WalkedEntry {
+  /** With a leading slash. */
+  readonly path: string;
+  readonly entry: TreeEntry;
+}
+
+/** All below the root: a directory before what it holds, and its entries in the order of their names' UTF-8 bytes. */
+export function* walk(tree: FileTree): Generator<WalkedEntry, void, undefined> {
+  const open: OpenDirectory[] = [openDirectory(tree, "")];
+  for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+    const name = top.names[top.next++];
+    const entry = name === undefined ? undefined : top.directory.children.get(name);
+    if (entry === undefined) {
+      open.pop();
+      continue;
+    }
+    const path = `${top.path}/${name}`;
+    yield { path, entry };
+    if (entry.type === "directory") open.push(openDirectory(entry, path));
+  }
+}
+
+export interface LookupOptions {
+  /** Whether a link in the last place is followed as well (default true), as stat(2) does and lstat(2) does not. */
+  readonly follow?: boolean;
+}
+
+/**
+ * The entry that a guest finds at `path`, or undefined when there is none, or links lead nowhere or in circles.
+ * Links are followed inside the tree: "/" and ".." never lead out of it.
+ */
+export function lookup(tree: FileTree, path: string, options: LookupOptions = {}): TreeEntry | undefined {
+  const root: Place = { directory: tree, path: "", parent: undefined };
+  return resolve({ root, start: root, path, follow: options.follow ?? true, hops: 0 })?.entry;
+}
+
+/** A directory where it lies: what relative links and ".." start from. */
+export interface Place {
+  readonly directory: DirectoryEntry;
+  /** "" for the root, "/usr/lib". */
+  readonly path: string;
+  /** Undefined for the root. */
+  readonly parent: Place | undefined;
+}
+
+/** The directory that `link`, an entry of `at`, leads to in the end; undefined when it leads to anything else. */
+export function resolveLink(root: Place, at: Place, link: LinkEntry): Place | undefined {
+  const found = resolve({ root, start: at, path: link.target, follow: true, hops: 1 });
+  return found?.entry.type === "directory" ? found.place : undefined;
+}
+
+export interface TreeTotals {
+  readonly files: number;
+  readonly links: number;
+  /** Without the root. */
+  readonly directories: number;
+  /** The sizes of all files together. */
+  readonly bytes: number;
+}
+
+export function measureTree(tree: FileTree): TreeTotals {
+  let [files, links, directories, bytes] = [0, 0, 0, 0];
+  const pending: DirectoryEntry[] = [tree];
+  for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
+    for (const entry of directory.children.values()) {
+      if (entry.type === "file") {
+        files++;
+        bytes += entry.size;
+      } else if (entry.type === "symlink") {
+        links++;
+      } else {
+        directories++;
+        pending.push(entry);
+      }
+    }
+  }
+  return { files, links, directories, bytes };
+}
+
+interface OpenDirectory {
+  readonly directory: DirectoryEntry;
+  readonly path: string;
+  readonly names: readonly string[];
+  next: number;
+}
+
+function openDirectory(directory: DirectoryEntry, path: string): OpenDirectory {
+  return { directory, path, names: sortByBytes(directory.children.keys()), next: 0 };
+}
+
+interface Route {
+  readonly root: Place;
+  readonly start: Place;
+  readonly path: string;
+  readonly follow: boolean;
+  /** How many links have been followed to get here. */
+  readonly hops: number;
+}
+
+/** MAXSYMLINKS of Linux: path_resolution(7). */
+const MAX_HOPS = 40;
+
+/** The place of the entry, when it is a directory, or else of the directory that it is in. */
+function resolve({ root, start, path, follow, hops }: Route): { entry: TreeEntry; place: Place } | undefined {
+  let place = path.startsWith("/") ? root : start;
+  let followed = hops;
+  const rest = path.split("/").reverse();
+  for (let name = rest.pop(); name !== undefined; name = rest.pop()) {
+    if (name === "" || name === ".") continue;
+    if (name === "..") {
+      place = place.parent ?? place;
+      continue;
+    }
+    const entry: TreeEntry | undefined = place.directory.children.get(name);
+    if (entry === undefined) return undefined;
+    if (entry.type === "directory") {
+      place = { directory: entry, path: `${place.path}/${name}`, parent: place };
+    } else if (entry.type === "symlink" && (follow || rest.length > 0)) {
+      if (++followed > MAX_HOPS) return undefined;
+      if (entry.target.startsWith("/")) place = root;
+      rest.push(...entry.target.split("/").reverse());
+    } else {
+      return rest.length === 0 ? { entry, place } : undefined;
+    }
+  }
+  return { entry: place.directory, place };
+}

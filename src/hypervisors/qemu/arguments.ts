@@ -1,0 +1,111 @@
+import { MiB } from "../../support/bytes.ts";
+import type { Acceleration, MachineDescription, MachineDisk, Network } from "../machine.ts";
+import type { QemuCapabilities } from "./capabilities.ts";
+
+/** The command line, without the program itself, that makes QEMU be this machine with its console on stdin and stdout. */
+export function qemuArguments(machine: MachineDescription, capabilities: QemuCapabilities): string[] {
+  return [
+    ...["-name", escapeCommas(machine.name)],
+    // Neither the user's configuration nor QEMU's default devices: an empty CD drive slows the BIOS down.
+    ...["-no-user-config", "-nodefaults"],
+    ...["-machine", "pc"],
+    ...accelerationArguments(machine.acceleration),
+    ...["-m", String(Math.ceil(machine.memory / MiB))],
+    ...["-smp", String(machine.cpus)],
+    ...["-vga", "none", "-display", "none"],
+    // A guest that resets itself, as after a triple fault, ends instead of booting over and over.
+    "-no-reboot",
+    ...bootArguments(machine),
+    ...machine.disks.flatMap((disk, index) => diskArguments(disk, { index, boots: bootsFrom(machine, index) })),
+    ...["-chardev", "stdio,id=stdio", "-device", "isa-serial,chardev=stdio"],
+    ...networkArguments(machine.network, machine.mac),
+    ...(machine.monitor === undefined ? [] : monitorArguments(machine.monitor)),
+    ...(capabilities.virtioRng ? ["-device", "virtio-rng-pci"] : []),
+    ...(capabilities.exitWithParent ? ["-run-with", "exit-with-parent=on"] : []),
+  ];
+}
+
+function accelerationArguments(acceleration: Acceleration): string[] {
+  switch (acceleration) {
+    case "kvm":
+      return ["-accel", "kvm", "-cpu", "host,+x2apic"];
+    case "hvf":
+      return ["-accel", "hvf", "-cpu", "host"];
+    case "tcg":
+      return ["-accel", "tcg", "-cpu", "max"];
+  }
+}
+
+function bootArguments({ boot }: MachineDescription): string[] {
+  // No escaping here: both take the word as it stands.
+  return boot.kind === "kernel" ? ["-kernel", boot.kernel, "-append", boot.commandLine] : [];
+}
+
+/** With -kernel, QEMU's own boot ROM has boot index 0, and a disk that claims it too is refused. */
+function bootsFrom({ boot }: MachineDescription, index: number): boolean {
+  return boot.kind === "disk" && index === 0;
+}
+
+function diskArguments(disk: MachineDisk, { index, boots }: { index: number; boots: boolean }): string[] {
+  const drive = [
+    `file=${escapeCommas(fileName(disk.path))}`,
+    "if=none",
+    `id=hd${index}`,
+    `format=${disk.format}`,
+    `aio=${disk.aio}`,
+    `cache=${disk.cache}`,
+    ...(disk.readonly ? ["readonly=on"] : []),
+  ];
+  const device = ["virtio-blk-pci", `id=blk${index}`, `drive=hd${index}`, ...(boots ? ["bootindex=0"] : [])];
+  return ["-drive", drive.join(","), "-device", device.join(",")];
+}
+
+function networkArguments(network: Network, mac: string | undefined): string[] {
+  if (network.kind === "none") return [];
+  const id = network.kind === "user" ? "un0" : "hn0";
+  const card = [
+    "virtio-net-pci",
+    `netdev=${id}`,
+    "id=nic1",
+    ...(mac === undefined ? [] : [`mac=${mac}`]),
+    // The card's boot ROM is for booting from the network, costs time in the BIOS, and is not installed everywhere.
+    "romfile=",
+  ];
+  return ["-netdev", netdev(network, id), "-device", card.join(",")];
+}
+
+function netdev(network: Exclude<Network, { kind: "none" }>, id: string): string {
+  switch (network.kind) {
+    case "user": {
+      const forwards = network.forwards.map(
+        ({ protocol, address, hostPort, guestPort }) => `hostfwd=${protocol}:${address}:${hostPort}-:${guestPort}`,
+      );
+      return ["user", `id=${id}`, `net=${network.net}`, `host=${network.host}`, ...forwards].join(",");
+    }
+    case "bridge":
+      return `bridge,id=${id},br=${escapeCommas(network.bridge)},helper=${escapeCommas(network.helper)}`;
+    case "tap":
+      return `tap,id=${id},ifname=${escapeCommas(network.ifname)},script=no,downscript=no`;
+    case "vhost":
+      return network.ifname === undefined
+        ? `tap,id=${id},vhost=on`
+        : `tap,id=${id},ifname=${escapeCommas(network.ifname)},script=no,downscript=no,vhost=on`;
+  }
+}
+
+function monitorArguments(path: string): string[] {
+  return [
+    ...["-chardev", `socket,id=charmonitor,path=${escapeCommas(path)},server=on,wait=off`],
+    ...["-mon", "chardev=charmonitor,id=monitor,mode=control"],
+  ];
+}
+
+/** In QEMU's option lists a comma ends a value, and two of them are one. */
+function escapeCommas(value: string): string {
+  return value.replaceAll(",", ",,");
+}
+
+/** QEMU takes `word:` at the beginning of a file name for a protocol: a relative name with a colon gets `./` before it. */
+function fileName(path: string): string {
+  return path.startsWith("/") || !path.includes(":") ? path : `./${path}`;
+}

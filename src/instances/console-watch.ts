@@ -1,0 +1,122 @@
+import { type Signature, signatures } from "./signatures.ts";
+
+/** What the console has told when the guest has ended. */
+export interface ConsoleFindings {
+  readonly failed: boolean;
+  /** The exit status of the program that failed, where the kernel named one. */
+  readonly guestStatus?: number;
+  /** What to do about it: the most certain first. Also filled when nothing failed, with what may explain a misbehaviour. */
+  readonly advice: readonly string[];
+}
+
+export interface ConsoleWatchOptions {
+  /** The kernel echoes it, and an echo means nothing. */
+  readonly commandLine?: string;
+}
+
+/** Longer lines are judged by their beginning. */
+const LONGEST_LINE = 4096;
+const MOST_ADVICE = 5;
+
+/**
+ * Reads a guest's console as it comes and recognises what the kernel and programs say when they fail: QEMU's own exit
+ * code is 0 whatever happens in the guest. Chunks may end anywhere; carriage returns and colours are looked through.
+ */
+export class ConsoleWatch {
+  readonly #echo: ReadonlySet<string>;
+  readonly #found = new Map<Signature, string | undefined>();
+  #line: Buffer[] = [];
+  #lineLength = 0;
+  #guestStatus: number | undefined;
+  #halting = false;
+
+  constructor({ commandLine = "" }: ConsoleWatchOptions = {}) {
+    // A command line of several lines is echoed as several lines.
+    this.#echo = new Set(commandLine.split("\n").map((line) => line.trim()));
+  }
+
+  push(chunk: Buffer): void {
+    let start = 0;
+    for (let end = nextBreak(chunk, 0); end !== -1; end = nextBreak(chunk, start)) {
+      this.#keep(chunk.subarray(start, end));
+      this.#finishLine();
+      start = end + 1;
+    }
+    this.#keep(chunk.subarray(start));
+  }
+
+  /** Whether the kernel has given up and stands still: no more will come once it is silent. */
+  get fatalHalt(): boolean {
+    return this.#halting;
+  }
+
+  /** To be asked once, at the end: a last line may have no end. */
+  finish(): ConsoleFindings {
+    this.#finishLine();
+    const verdicts = [...this.#found.keys()].map(({ verdict }) => verdict);
+    return {
+      failed: verdicts.some((verdict) => verdict !== "warning") || (this.#guestStatus ?? 0) !== 0,
+      ...(this.#guestStatus === undefined ? {} : { guestStatus: this.#guestStatus }),
+      advice: this.#advice(),
+    };
+  }
+
+  #keep(part: Buffer): void {
+    const room = LONGEST_LINE - this.#lineLength;
+    if (part.length === 0 || room <= 0) return;
+    // A copy: the chunk's memory may be used again for the next one.
+    this.#line.push(Buffer.from(part.subarray(0, room)));
+    this.#lineLength += Math.min(room, part.length);
+  }
+
+  #finishLine(): void {
+    if (this.#lineLength === 0) return;
+    const text = withoutColours(Buffer.concat(this.#line).toString("utf8")).trim();
+    this.#line = [];
+    this.#lineLength = 0;
+    if (text !== "" && !this.#isEcho(text)) this.#judge(text);
+  }
+
+  #isEcho(line: string): boolean {
+    return line.startsWith("Cmdline: ") || line.startsWith("runscript expand fn=") || this.#echo.has(line);
+  }
+
+  #judge(line: string): void {
+    const status = STATUS.exec(line)?.[1];
+    if (status !== undefined) this.#guestStatus = this.#guestStatus || Number(status);
+    const signature = signatures.find(({ pattern }) => pattern.test(line));
+    if (signature !== undefined && !this.#found.has(signature)) {
+      const found = signature.pattern.exec(line);
+      this.#found.set(signature, found === null ? undefined : signature.advise?.(found));
+    }
+    if (HALT.test(line)) this.#halting ||= [...this.#found.keys()].some(({ verdict }) => verdict === "fatal");
+  }
+
+  #advice(): string[] {
+    const certainFirst = [...this.#found].sort(([a], [b]) => WEIGHT[a.verdict] - WEIGHT[b.verdict]);
+    const texts = certainFirst.flatMap(([, text]) => (text === undefined ? [] : [text]));
+    return [...new Set(texts)].slice(0, MOST_ADVICE);
+  }
+}
+
+/** runtime.cc prints the first for exit(), core/app.cc the second for a return from main(). */
+const STATUS = /^program (?:exited with status|.+ returned) (-?\d{1,10})$/;
+
+/** What abort() prints last in runtime.cc: with a backtrace, or too early for one. */
+const HALT = /^(?:\[backtrace\]|Halting\.)$/;
+
+const WEIGHT = { failed: 0, fatal: 0, warning: 1 } as const;
+
+/** Control sequences (CSI), titles (OSC) and other escapes of ECMA-48. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const ESCAPES = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])/g;
+
+function withoutColours(text: string): string {
+  return text.includes("\x1b") ? text.replace(ESCAPES, "") : text;
+}
+
+function nextBreak(chunk: Buffer, from: number): number {
+  const newline = chunk.indexOf(0x0a, from);
+  const carriage = (newline === -1 ? chunk : chunk.subarray(0, newline)).indexOf(0x0d, from);
+  return carriage === -1 ? newline : carriage;
+}

@@ -1,0 +1,33 @@
+import { readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { isErrno } from "../support/errors.ts";
+import { isRunning } from "./lock.ts";
+
+/** What support/atomic.ts calls temporary files: `.NAME.PID-RANDOM.part`. */
+const TEMPORARY = /^\..+\.(?<pid>[0-9]+)-[0-9a-f]{8}\.part$/;
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/**
+ * Deletes what processes that were killed have left in a folder. It has to be a day old as well: process numbers of
+ * another container or machine on the same folder mean nothing here.
+ */
+export function sweepTemporaries(folder: string, now: Date): void {
+  for (const name of readNames(folder)) {
+    const pid = TEMPORARY.exec(name)?.groups?.pid;
+    if (pid === undefined || isRunning(Number(pid))) continue;
+    const path = join(folder, name);
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats !== undefined && now.getTime() - stats.mtimeMs > DAY_MS) rmSync(path, { recursive: true, force: true });
+  }
+}
+
+/** The names in a folder, none when there is no such folder. */
+export function readNames(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
+  }
+}
