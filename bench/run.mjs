@@ -1,7 +1,7 @@
 // `npm run bench`: composing and starting, each against a peer on the same machine in the same run.
 // Figures are ratios; the seconds beside them only show what was divided. `--quick` takes one round of small trees.
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findProgram, root, setUp } from "../scripts/setup.mjs";
@@ -131,8 +131,9 @@ async function growth() {
 /** From the command to the moment that QEMU is executed: a wrapper in its place notes the time, then becomes it. */
 async function runStart() {
   const folder = join(work, "tree");
-  mkdirSync(folder);
-  writeFileSync(join(folder, "x"), "");
+  mkdirSync(join(folder, "etc"), { recursive: true });
+  copyFileSync(join(root, "examples", "hello", "hello-static"), join(folder, "x"));
+  writeFileSync(join(folder, "etc", "greeting.txt"), "");
   must(process.execPath, [cli, "compose", "bench", folder, "-l", "builtin", "-c", "/x", "-q"]);
   const wrapper = join(work, "qemu");
   const stamp = join(work, "stamp");

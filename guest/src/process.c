@@ -179,6 +179,8 @@ void process_crash(const struct frame *f, const char *why, u64 address)
     char path[PATH_LIMIT];
     if (a && a->file.system && vfs_path_of(a->file, path, sizeof path) > 0)
         print("in %s at file offset 0x%lx\n", path, f->rip - a->start + a->offset);
+    if (process.last_missing)
+        print("Before, the program asked for system call %lu (%s), which the demo kernel lacks.\n", process.last_missing, system_call_name(process.last_missing));
     print("Aborted\n");
     print_backtrace(f);
     power_off();

@@ -65,6 +65,7 @@ struct process {
     u32 umask;
     struct signal_action actions[SIGNALS];
     u64 blocked, pending, alt_stack, alt_stack_size;
+    u64 last_missing;               /* number of a system call that was refused; 0: none */
     char name[16];
 };
 extern struct process process;
@@ -90,6 +91,9 @@ void files_close_all(void);
 s64 file_read(struct file *f, u64 to, u64 n, s64 at);   /* at < 0: the file position */
 s64 file_write(struct file *f, u64 from, u64 n, s64 at);
 s64 file_read_kernel(node n, u64 at, void *to, u64 size);
+
+/* syscalls.c */
+const char *system_call_name(u64 number);
 
 /* signals.c */
 void signal_raise(struct frame *f, int signal);

@@ -96,12 +96,19 @@ static const struct { const char *name; handler call; } calls[] = {
 #define NUMBERS 512u
 enum { CLONE = 56, EXECVE = 59, EPOLL_CREATE1 = 291, EXECVEAT = 322, RSEQ = 334, CLONE3 = 435, CLOSE_RANGE = 436 };
 
+const char *system_call_name(u64 number)
+{
+    return number < count_of(calls) && calls[number].name ? calls[number].name : "unknown";
+}
+
 /* Each missing call is named once; a program may try it a thousand times. */
 static s64 missing(u64 number)
 {
     static u64 told[NUMBERS / 64];
     static bool told_processes;
     bool processes = (number >= CLONE && number <= EXECVE) || number == CLONE3 || number == EXECVEAT;
+    if (number == EPOLL_CREATE1)
+        process.last_missing = number;
     /* C libraries and Python probe for these at their start and do without. */
     if (number == RSEQ || number == CLOSE_RANGE || number == EPOLL_CREATE1)
         return -ENOSYS;
@@ -111,9 +118,10 @@ static s64 missing(u64 number)
         told_processes = true;
         return -ENOSYS;
     }
+    process.last_missing = number;
     u64 slot = number < NUMBERS ? number : NUMBERS - 1;
     if (!(told[slot / 64] >> slot % 64 & 1))
-        print("Capstan demo kernel: unimplemented system call %lu (%s)\n", number, number < count_of(calls) && calls[number].name ? calls[number].name : "unknown");
+        print("Capstan demo kernel: unimplemented system call %lu (%s)\n", number, system_call_name(number));
     told[slot / 64] |= 1ul << slot % 64;
     return -ENOSYS;
 }

@@ -3,12 +3,17 @@
  * It holds nothing heavy; `--version` answers before anything else is loaded.
  */
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
 
 declare global {
   var CAPSTAN_VERSION: string | undefined;
 }
 
 const argv = process.argv.slice(2);
+
+// A folder of 100,000 files makes as many short-lived objects. The young generation, left to grow, takes a third of the
+// memory that composing is to stay below, and saves no time.
+setFlagsFromString("--semi-space-growth-factor=1");
 
 if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-v")) {
   process.stdout.write(`capstan ${globalThis.CAPSTAN_VERSION}\n`);

@@ -21,8 +21,7 @@ export function parseCommandLine(argv: readonly string[]): Parsed {
       return { kind: "help", topic: path };
     }
     if (rest.some((word) => word === "-v" || word === "--version")) return { kind: "version" };
-    const first = rest[0] ?? "";
-    throw usageError(`Unknown flag '${first}'.`, "Run `capstan help` for the commands and flags.");
+    throw noCommand(rest);
   }
   const flags = flagsOf(command);
   const { words, values } = readFlags(rest, flags, command);
@@ -75,6 +74,16 @@ function takeWord(rest: string[], from: number): { readonly word: string; readon
     return { word, index };
   }
   return undefined;
+}
+
+/** Flags alone: one that no command knows is the mistake, else it is that nothing is asked for. */
+function noCommand(rest: readonly string[]): CapstanError {
+  const hint = "Run `capstan help` for the commands and flags.";
+  const unknown = rest.find((word) => word !== "--" && !globalFlags.some((flag) => isSpelled(word, flag)));
+  if (unknown === undefined) return usageError("There is no command on the line.", hint);
+  const names = [...globalFlags.map((flag) => `--${flag.long}`), "--version"];
+  const suggestion = unknown.startsWith("--") ? didYouMean(unknown, names) : "";
+  return usageError(`Unknown flag '${unknown}'.${suggestion}`, hint);
 }
 
 function isSpelled(word: string, flag: FlagSpec): boolean {

@@ -78,9 +78,16 @@ export function scriptEnvOption(
   value: string,
   options: { readonly ifUnset: boolean } & WordRules,
 ): string {
-  const problem = envKeyProblem(key) ?? wordProblem(value, options);
+  const problem = envKeyProblem(key) ?? wordProblem(value, options) ?? operatorProblem(value, options.ifUnset);
   if (problem !== undefined) throw badEnv(`env ${key}`, problem, ExitCode.badData);
   return writeWord(`--env=${key}${options.ifUnset ? "?=" : "="}${value}`);
+}
+
+/** OSv looks for `?=` anywhere in the option before it looks for `=`. */
+function operatorProblem(value: string, ifUnset: boolean): string | undefined {
+  return !ifUnset && value.includes("?=")
+    ? "OSv takes the '?=' in the value as the operator: set it with '?=' too"
+    : undefined;
 }
 
 /** The values of repeated `--env KEY=VALUE` flags. A key that comes twice has its last value. */

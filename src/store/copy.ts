@@ -7,11 +7,12 @@ import {
   ftruncateSync,
   openSync,
   readSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { isZero, MiB } from "../support/bytes.ts";
-import { checkAborted, isErrno } from "../support/errors.ts";
+import { CapstanError, checkAborted, isErrno } from "../support/errors.ts";
 
 export interface CopyOptions {
   readonly signal?: AbortSignal | undefined;
@@ -23,6 +24,7 @@ export interface CopyOptions {
  * blocks until one is written; elsewhere the bytes are copied, and what is zero takes no space.
  */
 export async function copyToNew(source: string, target: string, options: CopyOptions = {}): Promise<void> {
+  checkIsFile(source);
   if (clone(source, target)) return;
   const from = openSync(source, "r");
   try {
@@ -36,6 +38,12 @@ export async function copyToNew(source: string, target: string, options: CopyOpt
   } finally {
     closeSync(from);
   }
+}
+
+/** Asks before it opens: the opening of a FIFO would wait for a writer. */
+function checkIsFile(path: string): void {
+  if (statSync(path).isFile()) return;
+  throw new CapstanError(`${path} is not a file`, { code: "not-a-file", hint: "Name a file." });
 }
 
 function clone(source: string, target: string): boolean {

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { hasBootSignature } from "../disks/mbr.ts";
 import { openDisk } from "../disks/probe.ts";
 import type { Context } from "../support/context.ts";
@@ -75,6 +75,8 @@ function checkDisk(path: string, shown: string): "raw" | "qcow2" {
 function checkKernel(path: string): void {
   const magic = Buffer.alloc(4);
   doing(`Reading ${path}`, () => {
+    // A FIFO would be waited for.
+    if (!statSync(path).isFile()) return;
     const file = openSync(path, "r");
     try {
       readSync(file, magic, 0, magic.length, 0);

@@ -42,7 +42,7 @@ async function contentsOf(index: PackageIndex): Promise<Record<string, string>> 
   const chunks: string[][] = found.map(() => []);
   const files = found.map(([, entry]) => entry);
   await emitContents(files, { write: (at, chunk) => void chunks[at]?.push(Buffer.from(chunk).toString()) });
-  return Object.fromEntries(found.map(([path], at) => [path, chunks[at]?.join("")]));
+  return Object.fromEntries(found.map(([path], at) => [path, (chunks[at] ?? []).join("")]));
 }
 
 const META = [

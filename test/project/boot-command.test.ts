@@ -88,6 +88,7 @@ describe("variables", () => {
         const script = `${scriptEnvOption(name, value, { ifUnset: true })} /x`;
         expect(boot("runscript /s", { "/s": script }).env).toEqual({ [name]: value });
         expect(boot(`--env=${name}=first runscript /s`, { "/s": script }).env).toEqual({ [name]: "first" });
+        fc.pre(!value.includes("?="));
         const hard = `${scriptEnvOption(name, value, { ifUnset: false })} /x`;
         expect(boot(`--env=${name}=first runscript /s`, { "/s": hard }).env).toEqual({ [name]: value });
       }),
@@ -100,6 +101,13 @@ describe("variables", () => {
     ["TITLE", "two words", '"--env=TITLE?=two words"'],
   ])("in a script %s is written plainly where it can be", (name, value, text) => {
     expect(scriptEnvOption(name, value, { ifUnset: true })).toBe(text);
+  });
+
+  test("a value with '?=' in it can be set if unset only: OSv looks for that operator first", () => {
+    const soft = scriptEnvOption("URL", "http://h/?=b", { ifUnset: true });
+    expect(boot("runscript /s", { "/s": `${soft} /x` }).env).toEqual({ URL: "http://h/?=b" });
+    const error = failureOf(() => scriptEnvOption("URL", "http://h/?=b", { ifUnset: false }));
+    expect(error).toMatchObject({ code: "bad-env", exitCode: 65 });
   });
 
   test.each([

@@ -220,6 +220,14 @@ describe("an overlay", () => {
     expect(statSync(path).size).toBe(5 * CLUSTER);
   });
 
+  test("stores no zeros where its base has ended", () => {
+    const path = fresh();
+    const disk = createQcow2(path, { size: 1 << 20, backing });
+    disk.write(Buffer.alloc((1 << 20) - 5 * CLUSTER), 5 * CLUSTER);
+    disk.close();
+    expect(statSync(path).size).toBe(4 * CLUSTER);
+  });
+
   test.each([131072, 200_192, 300_032, 300_544, 400_384])("of %d bytes over a base of 300,032", (size) => {
     const path = fresh();
     const model = Buffer.alloc(size);

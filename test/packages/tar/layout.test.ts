@@ -94,7 +94,7 @@ describe("PAX records", () => {
 
   test("decode undoes encode, for any text and several records", () => {
     fc.assert(
-      fc.property(fc.dictionary(fc.stringMatching(/^[A-Za-z.]{1,20}$/), fc.string({ unit: "binary" })), (records) => {
+      fc.property(fc.dictionary(fc.stringMatching(/^[A-Za-z.]{1,20}$/), fc.string({ unit: "binary" }), { maxKeys: 4 }), (records) => {
         const bytes = Buffer.concat(Object.entries(records).map(([key, value]) => encodePaxRecord(key, value)));
         const decoded = decodePaxRecords(bytes);
         const texts = [...(decoded ?? [])].map(([key, value]) => [key, Buffer.from(value).toString()]);

@@ -1,0 +1,35 @@
+import { accessSync, constants, statSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { test } from "vitest";
+
+/** The path of a program, undefined where it is not installed. */
+export function findProgram(name: string): string | undefined {
+  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
+    const path = join(folder, name);
+    try {
+      accessSync(path, constants.X_OK);
+      if (statSync(path).isFile()) return path;
+    } catch {
+      // not in this folder
+    }
+  }
+  return undefined;
+}
+
+/** Why a test that needs these programs cannot run here; undefined when it can. */
+export function lacksProgram(...names: readonly string[]): string | undefined {
+  const missing = names.filter((name) => findProgram(name) === undefined);
+  return missing.length === 0 ? undefined : `${missing.join(" and ")} not installed`;
+}
+
+export function lacksRoot(): string | undefined {
+  return process.getuid?.() === 0 ? undefined : "needs root";
+}
+
+/** `test`, or where there is a reason against it a skipped test whose title says so. */
+export function testUnless(reason: string | undefined) {
+  return (title: string, work: () => Promise<void> | void, timeout?: number) => {
+    if (reason === undefined) test(title, work, timeout);
+    else test.skip(`${title} (skipped: ${reason})`);
+  };
+}
