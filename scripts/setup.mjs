@@ -1,7 +1,7 @@
 // Brings a machine to where the demo and the tests run: programs of the distribution, npm packages, the build.
 // Plain JavaScript without dependencies, since it runs before anything is installed. Quick when nothing is missing.
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, statSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -84,13 +84,12 @@ function installPrograms(needed) {
 }
 
 function installModules() {
-  const marker = join(root, "node_modules", ".installed-lock");
-  const lock = readFileSync(join(root, "package-lock.json"), "utf8");
-  if (existsSync(marker) && readFileSync(marker, "utf8") === lock) return;
+  // npm writes this file when it has finished, so a lock file that is newer has not been installed.
+  const installed = join(root, "node_modules", ".package-lock.json");
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs) return;
   say("installing the npm packages …");
   const result = spawnSync("npm", ["ci", "--no-fund", "--no-audit"], { cwd: root, stdio: ["ignore", 2, 2] });
   if (result.status !== 0) fail("`npm ci` failed; its messages are above.");
-  writeFileSync(marker, lock);
 }
 
 function build() {

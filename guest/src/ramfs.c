@@ -10,7 +10,7 @@
    reading a directory goes on in the right place while entries come and go. */
 struct ram_node {
     u32 mode, parent, users, children;
-    u64 size, seconds, order;
+    u64 size, seconds, order, pages_end;    /* no page exists at pages_end or beyond */
     struct ram_node *first, *next;
     u32 id;
     u8 name_length;
@@ -91,8 +91,10 @@ u64 ram_page(u32 id, u64 index, bool make)
     if (page || !make)
         return page;
     page = page_alloc_zeroed();
-    if (page)
+    if (page) {
         cache_insert(file, index, page);
+        nodes[id]->pages_end = max(nodes[id]->pages_end, index + 1);
+    }
     return page;
 }
 
@@ -205,8 +207,10 @@ int ram_set_size(u32 id, u64 size)
     if (size > RAM_FILE_LIMIT)
         return -EFBIG;
     if (size < n->size) {
-        for (u64 i = round_up(size, PAGE_SIZE) / PAGE_SIZE; i < round_up(n->size, PAGE_SIZE) / PAGE_SIZE; i++)
+        u64 end = round_up(size, PAGE_SIZE) / PAGE_SIZE;
+        for (u64 i = end; i < n->pages_end; i++)
             cache_drop((node){FS_RAM, id}, i);
+        n->pages_end = min(n->pages_end, end);
         u64 last = size % PAGE_SIZE ? cache_find((node){FS_RAM, id}, size / PAGE_SIZE) : 0;
         if (last) {
             memset((char *)phys_to_virt(last) + size % PAGE_SIZE, 0, PAGE_SIZE - size % PAGE_SIZE);

@@ -6,7 +6,7 @@
 #include "vfs.h"
 
 #define RAM_ROOT 1u
-#define RAM_FILE_LIMIT (1ul << 34)   /* shrinking looks at every page up to the old size */
+#define RAM_FILE_LIMIT (1ul << 34)
 
 void ram_init(void);
 struct attributes ram_attributes(u32 id);

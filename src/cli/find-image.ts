@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { basename, extname, resolve } from "node:path";
 import { findImage } from "../store/images.ts";
 import { imageKernel } from "../store/loaders.ts";
-import { CapstanError } from "../support/errors.ts";
+import { CapstanError, ExitCode } from "../support/errors.ts";
 import type { CommandContext } from "./answer.ts";
 import { openStore } from "./store.ts";
 
@@ -25,8 +25,15 @@ export function findImageOrFile(nameOrPath: string, context: CommandContext): Fo
   } catch (error) {
     const path = resolve(context.cwd, nameOrPath);
     const notInStore = error instanceof CapstanError && ["no-such-image", "bad-image-name"].includes(error.code);
-    if (!notInStore || !looksLikePath(nameOrPath) || !existsSync(path)) throw error;
-    return { name: basename(path, extname(path)), path };
+    if (!notInStore || !looksLikePath(nameOrPath)) throw error;
+    if (existsSync(path)) return { name: basename(path, extname(path)), path };
+    // `a/b` may be both, `./a` only a path.
+    if (error.code === "no-such-image") throw error;
+    throw new CapstanError(`The image file ${path} does not exist`, {
+      code: "no-such-file",
+      exitCode: ExitCode.noInput,
+      hint: "Check the path, or name an image of the store: see `capstan images`.",
+    });
   }
 }
 

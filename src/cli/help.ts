@@ -1,4 +1,5 @@
 import { type ExitCode, ExitCode as ExitCodes } from "../support/errors.ts";
+import { didYouMean } from "../support/suggest.ts";
 import { usageError } from "./input.ts";
 import { flagsOf } from "./parse.ts";
 import type { ArgumentSpec, CommandSpec, FlagSpec } from "./spec.ts";
@@ -30,7 +31,8 @@ export function helpText(topic: readonly string[]): string {
   if (command !== undefined) return commandHelp(command);
   const group = groups.find((candidate) => candidate.name === name);
   if (group !== undefined) return groupHelp(group.name, group.summary);
-  throw usageError(`There is no command '${name}'.`, "Run `capstan help` for all commands.");
+  const names = [...commands.filter(({ hidden }) => hidden !== true), ...groups].map((known) => known.name);
+  throw usageError(`There is no command '${name}'.${didYouMean(name, names)}`, "Run `capstan help` for all commands.");
 }
 
 export function usageLine(command: CommandSpec): string {

@@ -46,11 +46,12 @@ export class OutputReporter implements Reporter {
     }
     if (event.kind === "warning") {
       const hint = event.hint === undefined ? "" : ` ${event.hint}`;
-      this.#line(`${this.#paint("33", "Warning:")} ${event.text}${hint}`);
+      this.#line(`${this.#paint("33", "Warning:")} ${printable(event.text + hint)}`);
       return;
     }
     if (this.#quiet || (event.kind === "detail" && !this.verbose)) return;
-    this.#line(event.kind === "detail" ? this.#paint("2", `  ${event.text}`) : event.text);
+    const text = printable(event.text);
+    this.#line(event.kind === "detail" ? this.#paint("2", `  ${text}`) : text);
   }
 
   error(error: CapstanError): void {
@@ -84,7 +85,7 @@ export class OutputReporter implements Reporter {
     }
     if (now - this.#current.since < FIRST_DRAW_MS || now - this.#lastDraw < REDRAW_MS) return;
     this.#lastDraw = now;
-    this.#options.write(`\r${barLine(event, this.#options.columns)}\x1b[K`);
+    this.#options.write(`\r${barLine({ ...event, text: printable(event.text) }, this.#options.columns)}\x1b[K`);
     this.#barShown = true;
   }
 

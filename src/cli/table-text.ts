@@ -1,3 +1,5 @@
+import { printable } from "./output.ts";
+
 /** Rows under a header, in columns as wide as their widest cell; the last one is not padded. */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   return formatColumns([header, ...rows], columnWidths([header, ...rows]));
@@ -9,18 +11,23 @@ export function formatColumns(rows: readonly (readonly string[])[], widths: read
     .map(
       (row) =>
         `${row
-          .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+          .map((cell, index) => oneLine(cell).padEnd(widths[index] ?? 0))
           .join(" ")
           .trimEnd()}\n`,
     )
     .join("");
 }
 
+/** Titles and the like come from packages of others: none may break its row. */
+function oneLine(cell: string): string {
+  return printable(cell.replace(/[\t\n]+/g, " "));
+}
+
 function columnWidths(rows: readonly (readonly string[])[]): number[] {
   const widths: number[] = [];
   for (const row of rows) {
     row.forEach((cell, index) => {
-      widths[index] = Math.max(widths[index] ?? 0, cell.length);
+      widths[index] = Math.max(widths[index] ?? 0, oneLine(cell).length);
     });
   }
   return widths;

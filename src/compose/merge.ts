@@ -1,6 +1,7 @@
 import type { FileTree } from "../filesystems/filetree.ts";
 import { type FollowLinks, treeFromHost } from "../filesystems/host-tree.ts";
 import { createTree, insert, type Replacement } from "../filesystems/tree-builder.ts";
+import { isOwnOutput } from "../packages/build-package.ts";
 import { packageTree } from "../packages/package-index.ts";
 import type { RunScript } from "../project/run-scripts.ts";
 import type { Context } from "../support/context.ts";
@@ -27,7 +28,8 @@ export async function mergeTree(plan: Plan, options: MergeOptions, context: Cont
   }
   const own = await treeFromHost(project.dir, {
     origin: project.manifest.name,
-    ignore: (path, isDirectory) => project.ignore.ignores(path, isDirectory),
+    ignore: (path, isDirectory) =>
+      isOwnOutput(path, project.manifest.name) || project.ignore.ignores(path, isDirectory),
     followLinks: options.followLinks,
     onEntry: options.onHostEntry,
     signal: context.signal,

@@ -3,7 +3,7 @@ import type { FileTree } from "../filesystems/filetree.ts";
 import { treeFromHost } from "../filesystems/host-tree.ts";
 import { createdTime, type PackageManifest } from "../project/manifest.ts";
 import { loadProject, type Project } from "../project/project.ts";
-import { writeBeside } from "../support/atomic.ts";
+import { isTemporaryName, writeBeside } from "../support/atomic.ts";
 import type { Context } from "../support/context.ts";
 import { CapstanError, doing, ExitCode } from "../support/errors.ts";
 import { createGzipFile } from "./tar/gzip-file.ts";
@@ -68,15 +68,15 @@ async function packageContent(project: Project, output: string, context: Context
     origin: name,
     signal: context.signal,
     ignore: (path, isDirectory) =>
-      path === outputInside || isPackageFile(path, name) || ignore.ignores(path, isDirectory),
+      path === outputInside || isOwnOutput(path, name) || ignore.ignores(path, isDirectory),
     onSkip: (path) => context.reporter.report({ kind: "detail", text: `${path} is left out` }),
   });
 }
 
-/** The project's own package anywhere in it, as with the original; and what another build is just writing. */
-function isPackageFile(path: string, name: string): boolean {
+/** What Capstan itself makes in a project: its package, anywhere as with the original, and what is just being written. */
+export function isOwnOutput(path: string, name: string): boolean {
   const file = path.slice(path.lastIndexOf("/") + 1);
-  return file === `${name}.mpm` || (file.startsWith(`.${name}.mpm.`) && file.endsWith(".part"));
+  return file === `${name}.mpm` || isTemporaryName(file);
 }
 
 async function writePackage(

@@ -1,11 +1,9 @@
+import { MAX_BOOT_ARGS } from "../disks/boot-args.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import { didYouMean } from "../support/suggest.ts";
 import { nameProblem } from "./names.ts";
 import { readCommands, readLoaderOptions, type Terminator, writeLoaderOption, writeWord } from "./osv-grammar.ts";
 import { quoted } from "./text-file.ts";
-
-/** The boot sector reads 63 sectors of 512 bytes, and a NUL ends the line (arch/x64/boot16.S of OSv). */
-export const COMMAND_LINE_LIMIT = 63 * 512 - 1;
 
 /** Where the command line came from: what the user is told. */
 export type BootOrigin = "run" | "boot" | "composed" | "config" | "default";
@@ -351,15 +349,12 @@ function setsOneOf(option: string, env: ReadonlyMap<string, string>): boolean {
 
 function checkLength(line: string): string {
   const length = Buffer.byteLength(line);
-  if (length <= COMMAND_LINE_LIMIT && !line.includes("\0")) return line;
+  if (length <= MAX_BOOT_ARGS && !line.includes("\0")) return line;
   if (line.includes("\0")) throw notExpressible(line, "a NUL character cannot be in it");
-  throw new CapstanError(
-    `The command line is ${length} bytes long, and OSv reads at most ${COMMAND_LINE_LIMIT} of them`,
-    {
-      code: "command-line-too-long",
-      hint: "Put the command into a configuration set of meta/run.yaml, which has no limit.",
-    },
-  );
+  throw new CapstanError(`The command line is ${length} bytes long, and OSv reads at most ${MAX_BOOT_ARGS} of them`, {
+    code: "command-line-too-long",
+    hint: "Put the command into a configuration set of meta/run.yaml, which has no limit.",
+  });
 }
 
 function badEnv(where: string, problem: string, exitCode: ExitCode = ExitCode.usage): CapstanError {

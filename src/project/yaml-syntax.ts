@@ -85,7 +85,17 @@ export function formatYaml(entries: Iterable<readonly [key: string, value: YamlV
     if (value !== undefined && !isEmpty(value)) map.add(new Pair(new Scalar(key), toNode(value, document)));
   }
   document.contents = map as never;
-  return map.items.length === 0 ? "" : document.toString({ indentSeq: false, lineWidth: 0 });
+  if (map.items.length === 0) return "";
+  // The library leaves these as they are, and readers refuse them.
+  return document.toString({ indentSeq: false, lineWidth: 0 }).replace(RAW_CONTROLS, escapeControl);
+}
+
+/** DEL and the C1 controls: of YAML's printable characters, none. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const RAW_CONTROLS = /[\x7f-\x84\x86-\x9f]/g;
+
+function escapeControl(character: string): string {
+  return `\\x${character.charCodeAt(0).toString(16)}`;
 }
 
 function tokenize(text: string, problems: Problem[]) {
@@ -234,8 +244,9 @@ function toNode(value: YamlValue, document: Document): Node {
     for (const [key, text] of value) map.add(new Pair(new Scalar(key), new Scalar(text)));
     return map;
   }
-  if (!isQuoted(value)) return document.createNode(value);
-  const scalarNode = new Scalar(value.quoted);
+  const needsQuotes = typeof value === "string" && value.search(RAW_CONTROLS) !== -1;
+  if (!isQuoted(value) && !needsQuotes) return document.createNode(value);
+  const scalarNode = new Scalar(isQuoted(value) ? value.quoted : value);
   scalarNode.type = "QUOTE_DOUBLE";
   return scalarNode;
 }

@@ -9,7 +9,7 @@ import { INDEX_FILE, imagePaths, type Layout, lockPath } from "./layout.ts";
 import { withLock } from "./lock.ts";
 import { checkImageName, type ImageName, parseImageName } from "./names.ts";
 import { isCompanion, removeEmptyFolders } from "./stage.ts";
-import { readNames } from "./temporaries.ts";
+import { readFileNames, readNames } from "./temporaries.ts";
 
 /** The hypervisor that an image file is for, as its suffix tells. */
 export type ImageKind = "qemu" | "raw" | "vbox" | "vmware" | "gce";
@@ -64,7 +64,7 @@ export async function removeImage(layout: Layout, name: string): Promise<void> {
   const { folder } = imagePaths(layout, checked);
   await doing(`Removing ${folder}`, () =>
     withLock(lockPath(layout, "image", name), () => {
-      const names = readNames(folder);
+      const names = readFileNames(folder);
       const images = names.filter((file) => kindOf(file, checked) !== undefined);
       if (images.length === 0) throw missingError(layout, name);
       // With the image file the image is gone for everyone, whatever happens next.
@@ -99,10 +99,10 @@ function kindOf(file: string, { base }: ImageName): ImageKind | undefined {
 }
 
 function locate(folder: string, name: ImageName): { readonly file: string; readonly kind: ImageKind } | undefined {
-  const names = new Set(readNames(folder));
+  const names = new Set(readFileNames(folder));
   for (const [suffix, kind] of KINDS) {
     const file = name.base + suffix;
-    if (names.has(file) && !isFolder(join(folder, file))) return { file, kind };
+    if (names.has(file)) return { file, kind };
   }
   return undefined;
 }

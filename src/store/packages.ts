@@ -13,7 +13,7 @@ import { formatCreated, type PackageManifest, readManifestFile } from "../projec
 import { quoted } from "../project/text-file.ts";
 import { temporaryBeside } from "../support/atomic.ts";
 import type { Context } from "../support/context.ts";
-import { CapstanError, doing, ExitCode, isErrno, withNoun } from "../support/errors.ts";
+import { CapstanError, doing, ExitCode, InterruptedError, isErrno, withNoun } from "../support/errors.ts";
 import { nearest } from "../support/suggest.ts";
 import { copyToNew } from "./copy.ts";
 import { type Layout, lockPath, type PackagePaths, packagePaths } from "./layout.ts";
@@ -96,15 +96,19 @@ export function readStoredIndex(
 /** Copies an .mpm into the store under the name that its manifest has. */
 export async function importPackage(layout: Layout, mpm: string, context: Context): Promise<StoredPackage> {
   const source = resolve(context.cwd, mpm);
-  return addPackage(layout, context, (temporary) =>
-    doing(`Copying ${source}`, () => copyToNew(source, temporary, { signal: context.signal })),
-  );
+  return addPackage(layout, context, {
+    source,
+    provide: (temporary) => doing(`Copying ${source}`, () => copyToNew(source, temporary, { signal: context.signal })),
+  });
 }
 
 /** Builds a project straight into the store: no .mpm is left in its folder. */
 export async function importProject(layout: Layout, folder: string, context: Context): Promise<StoredPackage> {
-  return addPackage(layout, context, async (temporary) => {
-    await buildPackage(folder, { output: temporary }, context);
+  return addPackage(layout, context, {
+    source: folder,
+    provide: async (temporary) => {
+      await buildPackage(folder, { output: temporary }, context);
+    },
   });
 }
 
@@ -122,15 +126,18 @@ export function packageCells({ name, info }: ListedPackage): readonly string[] {
   return [name, info?.title ?? "", info?.version ?? "", formatCreated(info?.created), info?.platform ?? ""];
 }
 
+interface NewPackage {
+  /** Where it comes from, as messages call it. */
+  readonly source: string;
+  /** Makes the archive of that path. */
+  readonly provide: (archive: string) => Promise<void>;
+}
+
 /**
  * Archive and manifest come into their places by renames, under a lock, the manifest last: a package that is new does
  * not exist before both are there. The manifest is the text of the one inside, so that comments in it survive.
  */
-async function addPackage(
-  layout: Layout,
-  context: Context,
-  provide: (archive: string) => Promise<void>,
-): Promise<StoredPackage> {
+async function addPackage(layout: Layout, context: Context, { source, provide }: NewPackage): Promise<StoredPackage> {
   const incoming = prepareFolders(layout, context.now());
   try {
     await provide(incoming.archive);
@@ -143,9 +150,20 @@ async function addPackage(
     });
     rememberPackageIndex(layout.packageIndexes, { ...index, path: paths.archive }, context);
     return { name, ...paths };
+  } catch (error) {
+    throw withSource(error, incoming.archive, source);
   } finally {
     for (const path of [incoming.archive, incoming.manifest]) rmSync(path, { force: true });
   }
+}
+
+/** It is the copy that was read, and what it was made of that the user knows. */
+function withSource(error: unknown, copy: string, source: string): unknown {
+  if (!(error instanceof CapstanError) || error instanceof InterruptedError) return error;
+  const rename = (text: string) => text.replaceAll(copy, source);
+  const { code, exitCode, hint } = error;
+  const details = error.details.map(rename);
+  return new CapstanError(rename(error.message), { code, exitCode, hint, details, cause: error });
 }
 
 /** Returns where the two files are put together. */

@@ -17,7 +17,7 @@ import { formatImageIndex, type ImageMeta } from "./image-index.ts";
 import { type ImagePaths, imagePaths, type Layout, lockPath } from "./layout.ts";
 import { withLock } from "./lock.ts";
 import { checkImageName, type ImageName } from "./names.ts";
-import { readNames, sweepTemporaries } from "./temporaries.ts";
+import { readFileNames, sweepTemporaries } from "./temporaries.ts";
 
 /** Of the ELF of an image's kernel, for booting it without the disk's boot sector. */
 export const KERNEL_SUFFIX = ".elf";
@@ -109,7 +109,7 @@ interface Publication {
  */
 function publish(name: ImageName, { index, image, copies }: Publication): void {
   const folder = join(image.to, "..");
-  for (const file of readNames(folder)) if (isCompanion(file, name)) rmSync(join(folder, file));
+  for (const file of readFileNames(folder)) if (isCompanion(file, name)) rmSync(join(folder, file));
   const moves = existsSync(image.to) ? [index, image, ...copies] : [...copies, index, image];
   for (const { from, to } of moves) renameSync(from, to);
 }

@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, statSync } from "node:fs";
+import { type Dirent, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isErrno } from "../support/errors.ts";
 import { isRunning } from "./lock.ts";
@@ -22,10 +22,21 @@ export function sweepTemporaries(folder: string, now: Date): void {
   }
 }
 
-/** The names in a folder, none when there is no such folder. */
+/** The names in a folder, sorted; none when there is no such folder. */
 export function readNames(folder: string): string[] {
+  return readFolder(folder).map((entry) => entry.name);
+}
+
+/** The names of all but folders: an image may have images of its namespace below it, named like its own files. */
+export function readFileNames(folder: string): string[] {
+  return readFolder(folder)
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => entry.name);
+}
+
+function readFolder(folder: string): Dirent[] {
   try {
-    return readdirSync(folder).sort();
+    return readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
     throw error;

@@ -7,11 +7,7 @@ const sandbox = new Sandbox();
 afterAll(() => sandbox.remove());
 const main = join(repository, "dist", "main.js");
 
-/** A module hook that tells of every file that is loaded. */
-const LISTEN = `
-import { registerHooks } from "node:module";
-import { appendFileSync } from "node:fs";
-`;
+/** A module hook that writes down every file that is loaded. */
 const HOOKS = `
 import { appendFileSync } from "node:fs";
 export async function load(url, context, next) {
@@ -23,7 +19,6 @@ const REGISTER = `
 import { register } from "node:module";
 register(process.env.HOOKS, import.meta.url);
 `;
-void LISTEN;
 
 async function loaded(args: readonly string[]): Promise<string[]> {
   sandbox.write({ "hooks.mjs": HOOKS, "register.mjs": REGISTER, loaded: "" });

@@ -101,7 +101,9 @@ describe("copyDevice", () => {
     const { device } = disk;
     const counting: BlockDevice = {
       size: device.size,
-      read: (target) => void (read += target.length),
+      read: (target) => {
+        read += target.length;
+      },
       zeroRun: (offset, limit) => device.zeroRun?.(offset, limit) ?? 0,
     };
     await copyDevice(counting, to);

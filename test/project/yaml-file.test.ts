@@ -307,7 +307,7 @@ describe("hostile files", () => {
           expect(error).toHaveProperty("code");
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 });

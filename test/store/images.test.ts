@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { findImage, imageCells, listImages, removeImage } from "../../src/store/images.ts";
 import { findLoader } from "../../src/store/loaders.ts";
+import { stageImage } from "../../src/store/stage.ts";
 import { failureOf, temporaryFolder } from "../packages/support.ts";
 import { bootableDisk, filesBelow, fill, temporaryStore } from "./support.ts";
 
@@ -152,6 +153,18 @@ describe("removing", () => {
     fill(layout.repository, { ...stays, "a/a.qemu": "disk", "a/a.raw": "disk", "a/index.yaml": "" });
     await removeImage(layout, "a");
     expect(filesBelow(layout.repository)).toEqual(Object.keys(stays).sort());
+  });
+
+  test("and making again leave images below that are called like files of it", async () => {
+    const layout = temporaryStore();
+    const below = ["a/a.elf/a.elf.qemu", "a/a.qemu.cache/a.qemu.cache.qemu", "a/a.raw/a.raw.qemu"];
+    fill(layout.repository, Object.fromEntries([...below, "a/a.qemu"].map((path) => [path, "disk"])));
+    const stage = stageImage(layout, "a", { now: new Date() });
+    writeFileSync(stage.temporaryPath, "new");
+    await stage.commit({});
+    await removeImage(layout, "a");
+    expect(filesBelow(layout.repository)).toEqual(below);
+    expect(listImages(layout).map(({ name }) => name)).toEqual(["a/a.elf", "a/a.qemu.cache", "a/a.raw"]);
   });
 
   test("takes a broken one too, and of a link only the link", async () => {

@@ -1,8 +1,9 @@
 import { fork } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readImageIndex } from "../../src/store/image-index.ts";
 import { findImage, listImages, removeImage } from "../../src/store/images.ts";
 import type { Layout } from "../../src/store/layout.ts";
@@ -120,7 +121,9 @@ describe("many at once", () => {
   });
 
   /** A program that puts images of one name into a store, one after another, each with an index that fits it. */
-  const program = join(temporaryFolderOfFile(), "stager.mjs");
+  const folder = mkdtempSync(join(tmpdir(), "capstan-stager-"));
+  const program = join(folder, "stager.mjs");
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
   beforeAll(async () => {
     await build({
       stdin: {
@@ -193,7 +196,3 @@ describe("many at once", () => {
     expect(listImages(layout)).toMatchObject([{ name: "ns/a", size: 4, meta: { version: "last" } }]);
   });
 });
-
-function temporaryFolderOfFile(): string {
-  return join(import.meta.dirname, "../../node_modules/.cache/test-store");
-}

@@ -16,7 +16,7 @@ export async function run(_input: Input, context: CommandContext): Promise<Answe
   };
   const { patterns } = loadIgnore(context.cwd);
   return {
-    value: { settings: named, capstanignore: patterns },
+    value: { settings: withNulls(named), capstanignore: patterns },
     text: () =>
       [
         "--- global configuration",
@@ -28,6 +28,13 @@ export async function run(_input: Input, context: CommandContext): Promise<Answe
         "",
       ].join("\n"),
   };
+}
+
+/** JSON has no undefined, and leaves out what has that value. */
+function withNulls(settings: Readonly<Record<string, Setting<unknown>>>) {
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, { value, from }]) => [name, { value: value ?? null, from }]),
+  );
 }
 
 function mark(from: Setting<unknown>["from"]): string {

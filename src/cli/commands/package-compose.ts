@@ -6,13 +6,14 @@ import type { Input } from "../input.ts";
 import { openStore } from "../store.ts";
 
 export async function run(input: Input, context: CommandContext): Promise<Answer> {
+  const project = loadProject(context.cwd, context);
   const value = await withPullMissing(input, () =>
     composePackage(
       {
         ...composeFlags(input, context),
         layout: openStore(context).layout,
         name: input.need("name"),
-        project: loadProject(context.cwd, context),
+        project,
         require: input.list("require"),
         boot: bootFlags(input, "run"),
         onlyIfChanged: input.on("update"),

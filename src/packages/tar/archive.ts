@@ -1,5 +1,5 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
-import { pipeline } from "node:stream";
+import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { isZero, MiB } from "../../support/bytes.ts";
 import { CapstanError, checkAborted, doing, isErrno, withNoun } from "../../support/errors.ts";
@@ -95,8 +95,10 @@ async function* plain(file: FileHandle): AsyncGenerator<Uint8Array> {
 
 async function* gunzipped(file: FileHandle, path: string): AsyncGenerator<Uint8Array> {
   const gunzip = createGunzip({ chunkSize: CHUNK_SIZE });
+  // Not as objects, of which sixteen would be read ahead.
+  const compressed = Readable.from(plain(file), { objectMode: false, highWaterMark: 1 });
   // Errors of either side reach the loop below through the readable side.
-  pipeline(plain(file), gunzip, () => {});
+  pipeline(compressed, gunzip, () => {});
   try {
     yield* gunzip;
     await checkTail(file, gunzip.bytesWritten, path);

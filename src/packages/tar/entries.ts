@@ -52,10 +52,11 @@ export function parseLinkTarget(bytes: Uint8Array): { readonly target: string } 
 
 /** Whether `path` is what parseEntryName returns: what indexes read back from a cache have to satisfy. */
 export function isEntryPath(path: string): boolean {
-  if (path === "") return true;
-  const parsed = parseEntryName(Buffer.from(path));
-  return "path" in parsed && parsed.path === path;
+  return path === "" || (!UNCLEAN_PATH.test(path) && Buffer.byteLength(path) <= MAX_PATH_LENGTH);
 }
+
+/** An empty part, `.`, `..`, a NUL or half a surrogate pair, which has no UTF-8. */
+const UNCLEAN_PATH = /(^|\/)(\.\.?)?(\/|$)|[\0\p{Surrogate}]/u;
 
 /**
  * The first entry that lies under something other than a directory, with that something.

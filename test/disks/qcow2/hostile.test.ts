@@ -85,8 +85,13 @@ function lookAt(path: string): Buffer | CapstanError {
   }
 }
 
+/** One of the images; a failure shows its name instead of its bytes. */
+function imageOf(images: readonly Image[]): fc.Arbitrary<Image> {
+  return fc.constantFrom(...images.map((it) => Object.assign({ ...it }, { [fc.toStringMethod]: () => it.name })));
+}
+
 const damage = fc.record({
-  image: fc.constantFrom(...IMAGES),
+  image: imageOf(IMAGES),
   changes: fc.array(
     fc.record({
       part: fc.nat(),
@@ -135,7 +140,7 @@ test("a damaged image is read or refused, soon, and without much memory", () => 
 });
 
 const rewiring = fc.record({
-  image: fc.constantFrom(...IMAGES.filter(({ tables }) => tables.length > 0)),
+  image: imageOf(IMAGES.filter(({ tables }) => tables.length > 0)),
   changes: fc.array(
     fc.record({ to: fc.nat(), from: fc.nat(), how: fc.constantFrom("copy", "clear", "zero", "flag") }),
     {
@@ -148,10 +153,10 @@ const rewiring = fc.record({
 /** An image whose tables are sound by themselves, and say something else than they did. */
 function rewired({ image, changes }: typeof rewiring extends fc.Arbitrary<infer T> ? T : never): Buffer {
   const bytes = Buffer.from(image.bytes);
+  const perTable = image.cluster / 8;
   const slot = (number: number) => {
-    const entry = number % Math.ceil(SIZE / image.cluster);
-    const perTable = image.cluster / 8;
-    return (image.tables[Math.floor(entry / perTable)] ?? 0) + (entry % perTable) * 8;
+    const entry = number % (image.tables.length * perTable);
+    return (image.tables[Math.floor(entry / perTable)] ?? Number.NaN) + (entry % perTable) * 8;
   };
   for (const { to, from, how } of changes) {
     const entry = image.bytes.readBigUInt64BE(slot(from));

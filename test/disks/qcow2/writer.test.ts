@@ -308,6 +308,8 @@ describe("any writes equal the same writes to memory", () => {
         }
         const [first = "", second = ""] = paths;
         expectBytes(readFileSync(first), readFileSync(second));
+        rmSync(first);
+        rmSync(second);
       }),
       { numRuns: 150 },
     );
@@ -331,6 +333,7 @@ describe("any writes equal the same writes to memory", () => {
         }
         disk.close();
         judge(path, model);
+        rmSync(path);
       }),
       { numRuns: 20 },
     );

@@ -94,12 +94,15 @@ describe("PAX records", () => {
 
   test("decode undoes encode, for any text and several records", () => {
     fc.assert(
-      fc.property(fc.dictionary(fc.stringMatching(/^[A-Za-z.]{1,20}$/), fc.string({ unit: "binary" }), { maxKeys: 4 }), (records) => {
-        const bytes = Buffer.concat(Object.entries(records).map(([key, value]) => encodePaxRecord(key, value)));
-        const decoded = decodePaxRecords(bytes);
-        const texts = [...(decoded ?? [])].map(([key, value]) => [key, Buffer.from(value).toString()]);
-        expect(texts).toEqual(Object.entries(records));
-      }),
+      fc.property(
+        fc.dictionary(fc.stringMatching(/^[A-Za-z.]{1,20}$/), fc.string({ unit: "binary" }), { maxKeys: 4 }),
+        (records) => {
+          const bytes = Buffer.concat(Object.entries(records).map(([key, value]) => encodePaxRecord(key, value)));
+          const decoded = decodePaxRecords(bytes);
+          const texts = [...(decoded ?? [])].map(([key, value]) => [key, Buffer.from(value).toString()]);
+          expect(texts).toEqual(Object.entries(records));
+        },
+      ),
     );
   });
 

@@ -1,0 +1,278 @@
+import { existsSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { commands } from "../../src/cli/table.ts";
+import { RUNTIMES } from "../../src/project/runtimes/index.ts";
+import { lacksProgram } from "../support/machine.ts";
+import { repository, Sandbox } from "../support/sandbox.ts";
+
+const sandbox = new Sandbox();
+const project = sandbox.project("greeter", {
+  "hello.txt": "hello\n",
+  "meta/run.yaml": "runtime: native\nconfig_set:\n  default:\n    bootcmd: /x\n    env:\n      A: b\n",
+});
+const builtin = `${repository}/guest/prebuilt/osv-demo-loader.img`;
+
+beforeAll(async () => {
+  sandbox.write({ "root/dir/file": "12345" });
+  await sandbox.ok(["compose", "ready", "root", "-l", "builtin", "-c", "/x y"]);
+});
+
+afterAll(() => sandbox.remove());
+
+interface Session {
+  readonly args: readonly string[];
+  readonly cwd?: string;
+  /** Said without --json on stdout. */
+  readonly answers: boolean;
+  readonly value: unknown;
+}
+
+const any = expect.anything();
+const inStore = (path: string) => sandbox.path("store", path);
+const composed = { virtualSize: expect.any(Number), loader: "builtin", composed: true } as const;
+
+/** In this order: later ones see what earlier ones made. */
+const sessions: Readonly<Record<string, Session>> = {
+  "package init": {
+    args: ["package", "init", "new", "-n", "new", "-t", "New", "-a", "me", "-v", "1.0"],
+    answers: false,
+    value: { written: [sandbox.path("new/meta/package.yaml")] },
+  },
+  "runtime init": {
+    args: ["runtime", "init", "-r", "node"],
+    cwd: "new",
+    answers: false,
+    value: { written: [sandbox.path("new/meta/run.yaml")] },
+  },
+  "runtime list": {
+    args: ["runtime", "list"],
+    answers: true,
+    value: RUNTIMES.map(({ name, title, dependencies }) => ({ name, title, dependencies })),
+  },
+  "runtime preview": {
+    args: ["runtime", "preview", "--runtime", "java"],
+    answers: true,
+    value: { runtime: "java", text: expect.stringContaining("runtime: java\n") },
+  },
+  "package build": {
+    args: ["package", "build", "greeter"],
+    answers: false,
+    value: { name: "greeter", path: sandbox.path("greeter/greeter.mpm") },
+  },
+  "package import": {
+    args: ["package", "import", "greeter"],
+    answers: false,
+    value: [{ name: "greeter", path: inStore("packages/greeter.mpm") }],
+  },
+  "package list": {
+    args: ["package", "list"],
+    answers: true,
+    value: [
+      {
+        name: "greeter",
+        title: "greeter of a test",
+        author: "tests",
+        version: "1.0",
+        created: null,
+        platform: null,
+        require: [],
+        path: inStore("packages/greeter.mpm"),
+        problem: null,
+      },
+    ],
+  },
+  "package describe": {
+    args: ["package", "describe", "greeter", "--content"],
+    answers: true,
+    value: {
+      name: "greeter",
+      title: "greeter of a test",
+      author: "tests",
+      version: "1.0",
+      created: null,
+      platform: null,
+      require: [],
+      path: inStore("packages/greeter.mpm"),
+      runtime: "native",
+      sets: [{ name: "default", isDefault: true, command: "/x", values: { A: ["b"] } }],
+      readme: null,
+      content: [{ path: "/hello.txt", type: "file", mode: 0o644, mtime: 0, size: 6 }],
+    },
+  },
+  "package collect": {
+    args: ["package", "collect"],
+    cwd: "greeter",
+    answers: false,
+    value: {
+      folder: sandbox.path("greeter/mpm-pkg"),
+      packages: [],
+      files: expect.any(Number),
+      links: expect.any(Number),
+      directories: expect.any(Number),
+    },
+  },
+  "package compose": {
+    args: ["package", "compose", "greeter", "-l", "builtin"],
+    cwd: "greeter",
+    answers: false,
+    value: {
+      ...composed,
+      name: "greeter",
+      path: inStore("repository/greeter/greeter.qemu"),
+      commandLine: "runscript /run/default;",
+      files: 5,
+    },
+  },
+  compose: {
+    args: ["compose", "plain", "root", "-l", "builtin", "-c", "/x"],
+    answers: false,
+    value: {
+      ...composed,
+      name: "plain",
+      path: inStore("repository/plain/plain.qemu"),
+      commandLine: "/x",
+      files: 1,
+    },
+  },
+  import: {
+    args: ["import", "ns/loader", builtin, "-v", "0.10", "-d", "a loader", "-b", "make", "-c", "2026-01-02"],
+    answers: false,
+    value: { name: "ns/loader", path: inStore("repository/ns/loader/loader.qemu"), format: "raw" },
+  },
+  images: {
+    args: ["images"],
+    answers: true,
+    value: expect.arrayContaining([
+      {
+        name: "ns/loader",
+        path: inStore("repository/ns/loader/loader.qemu"),
+        kind: "qemu",
+        size: expect.any(Number),
+        meta: { version: "0.10", created: "2026-01-02", description: "a loader", build: "make" },
+      },
+      { name: "ready", path: any, kind: "qemu", size: any, meta: any },
+    ]),
+  },
+  "image inspect": {
+    args: ["image", "inspect", "ready"],
+    answers: true,
+    value: {
+      path: inStore("repository/ready/ready.qemu"),
+      format: "qcow2",
+      virtualSize: expect.any(Number),
+      storedSize: expect.any(Number),
+      commandLine: "/x y",
+      loader: { payloadSize: expect.any(Number) },
+      partitions: [{ number: 2, type: 0x83, start: 2 * 1024 * 1024, size: expect.any(Number) }],
+      root: { filesystem: "rofs", size: expect.any(Number), files: 1, links: 0, directories: 1, contentSize: 5 },
+      problems: [],
+    },
+  },
+  "image ls": {
+    args: ["image", "ls", "ready", "-R"],
+    answers: true,
+    value: [
+      { path: "dir", type: "directory" },
+      { path: "dir/file", type: "file", size: 5 },
+    ],
+  },
+  "image tree": {
+    args: ["image", "tree", "ready"],
+    answers: true,
+    value: {
+      name: "/",
+      type: "directory",
+      children: [{ name: "dir", type: "directory", children: [{ name: "file", type: "file", size: 5 }] }],
+    },
+  },
+  "image cat": {
+    args: ["image", "cat", "ready", "/dir/file"],
+    answers: true,
+    value: { path: "/dir/file", size: 5, encoding: "base64", content: Buffer.from("12345").toString("base64") },
+  },
+  "image cp": {
+    args: ["image", "cp", "ready", "/dir", "copy"],
+    answers: false,
+    value: { path: "/dir", target: sandbox.path("copy"), files: 1, links: 0, directories: 0 },
+  },
+  instances: { args: ["instances"], answers: true, value: [] },
+  "config print": {
+    args: ["config", "print"],
+    answers: true,
+    value: {
+      settings: expect.objectContaining({
+        CAPSTAN_ROOT: { value: sandbox.store, from: "environment" },
+        CAPSTAN_QEMU_PATH: { value: null, from: "default" },
+      }),
+      capstanignore: ["/meta/*", "/mpm-pkg", "/.git", "/.capstanignore", "/.gitignore", "/volumes"],
+    },
+  },
+  completion: {
+    args: ["completion", "bash"],
+    answers: true,
+    value: { shell: "bash", script: expect.stringContaining("complete ") },
+  },
+  rmi: { args: ["rmi", "plain", "ns/loader"], answers: false, value: { removed: ["plain", "ns/loader"] } },
+};
+
+/** Told by tests of their own: below, and in test/e2e. */
+const ELSEWHERE = ["run", "stop", "delete", "help"];
+
+test("no command is left out", () => {
+  const shown = commands.filter(({ hidden }) => hidden !== true).map(({ name }) => name);
+  expect([...Object.keys(sessions), ...ELSEWHERE].sort()).toEqual(shown.sort());
+});
+
+test.each(Object.entries(sessions))("$ capstan %s --json", async (_, { args, cwd = ".", value }) => {
+  const { stdout, stderr, code } = await sandbox.run([...args, "--json", "-q"], { cwd: sandbox.path(cwd) });
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toEqual(value);
+  expect(stdout.endsWith("\n")).toBe(true);
+});
+
+test.each(Object.entries(sessions).filter(([, { answers }]) => answers))(
+  "$ capstan %s: without --json, the answer is text on stdout",
+  async (_, { args, cwd = "." }) => {
+    const { stdout, code } = await sandbox.run(args, { cwd: sandbox.path(cwd) });
+    expect(code).toBe(0);
+    expect(stdout).not.toBe("");
+    expect(stdout).not.toMatch(/^[[{]/);
+  },
+);
+
+test.each([
+  ["package import", ["package", "import", project], "Imported greeter"],
+  ["compose", ["compose", "plain", "root", "-l", "builtin", "-c", "/x"], "Composed plain: 1 files"],
+  ["rmi", ["rmi", "plain"], "Removed plain"],
+])("$ capstan %s: what only does something says so on stderr, and nothing with -q", async (_, args, said) => {
+  const { stdout, stderr } = await sandbox.run(args);
+  expect(stdout).toBe("");
+  expect(stderr).toContain(said);
+  if (args[0] === "rmi") return;
+  expect(await sandbox.run([...args, "-q"])).toMatchObject({ code: 0, stdout: "", stderr: "" });
+});
+
+test("an error leaves stdout empty, with --json too", async () => {
+  const { code, stdout, stderr } = await sandbox.run(["image", "ls", "nope", "--json"]);
+  expect([code, stdout]).toEqual([66, ""]);
+  expect(stderr).toContain("There is no image 'nope'");
+});
+
+const lacksQemu = lacksProgram("qemu-system-x86_64");
+test.skipIf(lacksQemu !== undefined)("$ capstan run --dry-run --json", async () => {
+  const value = await sandbox.json<{ argv: string[] }>(["run", "ready", "--dry-run", "-f", "8080"]);
+  expect(value).toEqual({ name: "ready", argv: expect.any(Array), command: expect.any(String) });
+  expect(value.argv.join(" ")).toContain("hostfwd=tcp::8080-:8080");
+  expect(existsSync(sandbox.path("store/instances/qemu/ready"))).toBe(false);
+});
+
+test("$ capstan delete --json: a broken instance", async () => {
+  sandbox.write({ "store/instances/qemu/old/osv.config": "{" });
+  writeFileSync(sandbox.path("store/instances/qemu/old/disk.qcow2"), "");
+  const [old] = await sandbox.json<{ name: string; status: string; reason: string }[]>(["instances"]);
+  expect(old).toMatchObject({ name: "old", status: "broken", reason: expect.any(String) });
+  expect(await sandbox.json(["stop", "old"])).toEqual({ name: "old", how: "not-running" });
+  expect(await sandbox.json(["delete", "old"])).toEqual({ deleted: "old" });
+  expect(await sandbox.json(["instances"])).toEqual([]);
+});
