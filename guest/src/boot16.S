@@ -120,12 +120,14 @@ failed:
     jz 5f
     mov $0x0e, %ah
     mov $7, %bx
+    mov $0x3f8, %dx             /* the serial port as well: nobody watches a screen */
+    out %al, %dx
     int $0x10
     jmp 4b
 5:  hlt
     jmp 5b
 
-message: .asciz "Disk read error"
+message: .asciz "Disk read error\r\n"
 drive:   .byte 0x80
     .balign 4
 packet_line:

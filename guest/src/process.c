@@ -5,6 +5,7 @@
 #include "errno.h"
 #include "paging.h"
 #include "pseudofs.h"
+#include "ramfs.h"
 #include "time.h"
 
 #define STACK_SIZE (8ul << 20)
@@ -104,6 +105,9 @@ static void end_program(void)
 {
     files_close_all();
     address_space_free();
+    if (process.executable.system == FS_RAM)
+        ram_drop(process.executable.id);
+    process.executable = (node){0};
 }
 
 int process_run(char **argv, char **envp)
@@ -120,6 +124,8 @@ int process_run(char **argv, char **envp)
     memset(&process, 0, sizeof process);
     process.directory = directory;
     process.executable = file;
+    if (file.system == FS_RAM)
+        ram_hold(file.id);
     process.umask = 022;
     set_name(path);
     int error = elf_load(file, argv[0], &p, &why);

@@ -59,7 +59,7 @@ u32 ram_parent(u32 id) { return nodes[id]->parent; }
 const char *ram_name(u32 id, size_t *length)
 {
     *length = nodes[id]->name_length;
-    return nodes[id]->name;
+    return nodes[id]->linked ? nodes[id]->name : NULL;
 }
 
 /* New entries go to the front, so the list is in falling order; positions rise. */
@@ -163,6 +163,7 @@ int ram_remove(u32 directory, const char *name, size_t length, bool want_directo
         return -ENOTEMPTY;
     unlink_node(link);
     n->linked = false;
+    n->parent = RAM_ROOT; /* its own may go while somebody still stands in it */
     free_if_unused(n);
     return 0;
 }

@@ -12,7 +12,7 @@ void ram_init(void);
 struct attributes ram_attributes(u32 id);
 int ram_child(u32 directory, const char *name, size_t length, u32 *found);
 u32 ram_parent(u32 id);
-const char *ram_name(u32 id, size_t *length);
+const char *ram_name(u32 id, size_t *length);   /* NULL: removed */
 int ram_entry(u32 directory, u64 position, u32 *id, const char **name, size_t *length, u64 *next);
 int ram_link(u32 id, char *to, size_t size);
 u64 ram_page(u32 id, u64 index, bool make);

@@ -44,7 +44,7 @@ export async function withPullMissing<T>(input: Input, work: () => Promise<T>): 
       exitCode: ExitCode.unavailable,
       details: error.details,
       cause: error,
-      hint: "This version cannot fetch packages: download its .mpm and .yaml, and put them in with `capstan package import NAME.mpm`.",
+      hint: `This version cannot fetch packages by itself. ${error.hint ?? ""}`.trimEnd(),
     });
   }
 }

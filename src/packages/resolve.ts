@@ -72,16 +72,20 @@ async function loadOne<Loaded extends Requiring>(
   const loaded = await options.load(wanted.name);
   if (loaded !== undefined) return loaded;
   const meant = nearest(wanted.name, (await options.available?.()) ?? []);
-  const suggestion = meant === undefined ? "Get it with" : `Did you mean '${meant}'? Otherwise get it with`;
-  const pull = `'capstan package pull ${wanted.name}'`;
   throw new CapstanError(
     `The package ${quotePath(wanted.name)}, which ${wanted.requiredBy} requires, is not in the local store`,
     {
       code: "package-missing",
-      hint: `${suggestion} ${pull}, or run 'capstan package import' in the folder of its project.`,
+      hint: howToGet(wanted.name, meant),
       exitCode: ExitCode.noInput,
     },
   );
+}
+
+/** What to do about a package that the store lacks; `meant` is one that it has, of nearly that name. */
+export function howToGet(name: string, meant: string | undefined): string {
+  const otherwise = meant === undefined ? "Download" : `Did you mean '${meant}'? Otherwise download`;
+  return `${otherwise} ${name}.mpm and run 'capstan package import ${name}.mpm', or run it in the folder of its project.`;
 }
 
 /** Only what lies on the cycle, from its first package back to the same one; the middle of a very long one is left out. */

@@ -184,7 +184,7 @@ function missingError(layout: Layout, name: string): CapstanError {
     code: "no-such-image",
     hint:
       meant === undefined
-        ? `See 'capstan images'; make it with 'capstan package compose ${name}', or get it with 'capstan pull ${name}'.`
+        ? `See 'capstan images'; make it with 'capstan package compose ${name}', or put one in with 'capstan import ${name} FILE'.`
         : `Did you mean '${meant}'? 'capstan images' shows all of them.`,
     exitCode: ExitCode.noInput,
   });

@@ -9,6 +9,7 @@ import {
   readPackageIndex,
   rememberPackageIndex,
 } from "../packages/package-index.ts";
+import { howToGet } from "../packages/resolve.ts";
 import { formatCreated, type PackageManifest, readManifestFile } from "../project/manifest.ts";
 import { quoted } from "../project/text-file.ts";
 import { temporaryBeside } from "../support/atomic.ts";
@@ -68,7 +69,7 @@ export function findPackage(layout: Layout, name: string): StoredPackage {
   const meant = nearest(name, packageNames(layout));
   throw new CapstanError(`There is no package ${quoted(name)} in the local store`, {
     code: "package-missing",
-    hint: `${meant === undefined ? "Get it with" : `Did you mean '${meant}'? Otherwise get it with`} 'capstan package pull ${name}'.`,
+    hint: howToGet(name, meant),
     exitCode: ExitCode.noInput,
   });
 }

@@ -101,8 +101,11 @@ export class Sandbox {
   /** A script of a shell that finds `capstan`. */
   shell(script: string, options: RunOptions = {}): Promise<Finished> {
     const folder = this.path("bin");
-    this.write({ "bin/capstan": `#!/bin/sh\nexec '${process.execPath}' '${bin}' "$@"\n` });
-    this.executable(join(folder, "capstan"));
+    // Once: another shell may be running it.
+    if (!existsSync(folder)) {
+      this.write({ "bin/capstan": `#!/bin/sh\nexec '${process.execPath}' '${bin}' "$@"\n` });
+      this.executable(join(folder, "capstan"));
+    }
     const env = { PATH: `${folder}:${process.env.PATH ?? ""}`, ...options.env };
     return this.#spawn("bash", ["-c", script], { ...options, env });
   }

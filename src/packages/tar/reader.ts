@@ -102,20 +102,23 @@ class TarReader {
       if (this.#reader.offset === 0) throw this.#damaged("it is empty");
       return undefined;
     }
-    if (block.length < BLOCK_SIZE) throw this.#damaged("it is cut off in the middle of a header");
+    if (block.length < BLOCK_SIZE) throw this.#noHeader("it is cut off in the middle of a header");
     if (isZero(block)) {
       await this.#checkEnd();
       return undefined;
     }
     const header = decodeHeader(block);
     if (header !== "checksum") return header;
-    if (this.#count === 0) {
-      throw new CapstanError(`${this.#archive} is neither a tar archive nor a gzip-compressed one`, {
-        code: "archive-not-tar",
-        hint: "Check that it is a package: 'capstan package build' makes them.",
-      });
-    }
-    throw this.#damaged(`the header at byte ${this.#reader.offset - BLOCK_SIZE} has a wrong checksum`);
+    throw this.#noHeader(`the header at byte ${this.#reader.offset - BLOCK_SIZE} has a wrong checksum`);
+  }
+
+  /** What does not even begin with a header is something else than an archive. */
+  #noHeader(problem: string): CapstanError {
+    if (this.#count > 0) return this.#damaged(problem);
+    return new CapstanError(`${this.#archive} is neither a tar archive nor a gzip-compressed one`, {
+      code: "archive-not-tar",
+      hint: "Check that it is a package: 'capstan package build' makes them.",
+    });
   }
 
   /** After the end mark there may be zeros only: another archive behind it is one that other tools would not see. */

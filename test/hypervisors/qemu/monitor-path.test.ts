@@ -11,7 +11,7 @@ test("the usual path is taken as long as a socket can have it", () => {
   expect(chooseMonitorPath(longest, {})).toEqual({ path: longest });
 });
 
-test.each(["x".repeat(LONGEST_SOCKET_PATH), "ü".repeat(LONGEST_SOCKET_PATH / 2)])(
+test.each(["x".repeat(LONGEST_SOCKET_PATH), "ü".repeat(LONGEST_SOCKET_PATH / 2 + 1)])(
   "a longer one gives a private folder of the run-time folder",
   (name) => {
     const runtime = join(folder, "run");
