@@ -91,7 +91,6 @@ export function formatYaml(entries: Iterable<readonly [key: string, value: YamlV
 }
 
 /** DEL and the C1 controls: of YAML's printable characters, none. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const RAW_CONTROLS = /[\x7f-\x84\x86-\x9f]/g;
 
 function escapeControl(character: string): string {
