@@ -209,6 +209,7 @@ function assignArguments(words: readonly string[], command: CommandSpec): Readon
       throw usageError(`\`capstan ${command.name}\` needs <${argument.name}>: ${argument.text}`, helpHint(command));
     }
     checkChoice(taken, argument);
+    checkPath(taken, argument);
     result.set(argument.name, taken);
   }
   const surplus = words[next];
@@ -228,6 +229,12 @@ function checkChoice(words: readonly string[], argument: ArgumentSpec): void {
       `Choose one of: ${choices.join(", ")}.`,
     );
   }
+}
+
+/** An unset variable of a shell would otherwise name the folder that one happens to be in. */
+function checkPath(words: readonly string[], { kind, name }: ArgumentSpec): void {
+  if ((kind !== "file" && kind !== "folder") || !words.includes("")) return;
+  throw usageError(`<${name}> is empty.`, "Write '.' for this folder.");
 }
 
 function helpHint(command: CommandSpec): string {

@@ -20,6 +20,8 @@ export interface AccelerationInput {
   readonly cacheFolder: string;
   /** A kernel ELF that prints a line as soon as it runs: the proof that guests run. */
   readonly proofKernel: string | undefined;
+  /** How long a guest may take to its first line when it is tried out; 3 s. */
+  readonly proofLimitMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -97,14 +99,14 @@ function kvmObstacle(device: string): Refusal | undefined {
       };
     }
     return {
-      reason: `${device} does not open (${isErrno(error) ? error.code : "unknown error"})`,
+      reason: `${device} does not open (${error instanceof Error && "code" in error ? error.code : error})`,
       cure: "Load the module kvm_intel or kvm_amd.",
     };
   }
 }
 
 async function refusalByTrying(hardware: "kvm" | "hvf", input: AccelerationInput): Promise<Refusal | undefined> {
-  const { proofKernel, qemu, signal } = input;
+  const { proofKernel, proofLimitMs, qemu, signal } = input;
   if (proofKernel === undefined) {
     return {
       reason: "the kernel that would try it out is not installed",
@@ -112,7 +114,7 @@ async function refusalByTrying(hardware: "kvm" | "hvf", input: AccelerationInput
     };
   }
   const result = await remembered(input, hardware, () =>
-    guestRuns({ acceleration: hardware, qemu, kernel: proofKernel, signal }),
+    guestRuns({ acceleration: hardware, qemu, kernel: proofKernel, limitMs: proofLimitMs, signal }),
   );
   if (result.runs) return undefined;
   return {

@@ -10,7 +10,7 @@ export interface ProofInput {
   readonly qemu: Qemu;
   readonly kernel: string;
   readonly signal?: AbortSignal | undefined;
-  readonly limitMs?: number;
+  readonly limitMs?: number | undefined;
 }
 
 export interface ProofResult {

@@ -1,0 +1,185 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { ConsoleWatch } from "../../src/instances/console-watch.ts";
+import { signatures } from "../../src/instances/signatures.ts";
+
+function watch(text: string, commandLine = ""): ConsoleWatch {
+  const watch = new ConsoleWatch({ commandLine });
+  watch.push(Buffer.from(text));
+  return watch;
+}
+
+const boot = "OSv v0.57.0-398-g0e34e4dc\r\neth0: 192.168.122.15\r\nBooted up in 0.00 ms\r\nCmdline: /hello\r\n";
+
+test("a guest that says nothing of a failure is well", () => {
+  const well = watch(`${boot}HELLO argc=1\r\nBYE\r\n`);
+  expect(well.fatalHalt).toBe(false);
+  expect(well.finish()).toEqual({ failed: false, advice: [] });
+  expect(new ConsoleWatch().finish()).toEqual({ failed: false, advice: [] });
+});
+
+/** Consoles of real kernels and programs: line, whether that alone is a failure, words of the advice. */
+const lines: readonly (readonly [line: string, failed: boolean, advice: string])[] = [
+  ["Failed to load object: /nope. Powering off.", true, "no program /nope"],
+  ["executable too short /etc/hosts: file_size=30 need=64. Powering off.", true, "not an ELF"],
+  ["executable too short. Powering off.", true, "not an ELF"],
+  ["Statically linked executables are not supported!", true, "static"],
+  ["Failed to parse command line.", true, "boot command"],
+  ["This image has an empty command line. Nothing to run.", true, "Give a boot command"],
+  ["unrecognized option: bogus", true, "no option --bogus"],
+  ["Failed to open runscript file '/run/default'.", true, "/run/default"],
+  ['Uncaught signal 15 ("Terminated"). Powering off.', true, "signal 15 (Terminated)"],
+  ["some other reason. Powering off.", true, ""],
+  ["program exited with status 3", true, ""],
+  ["program /app returned -1", true, ""],
+  ["program exited with status 0", false, ""],
+  ["/python3: failed looking up symbol curl_global_init", true, "curl_global_init"],
+  ["Out of memory: could not reclaim any further. Current memory: 512 Kb", true, "-m 2G"],
+  ["trying to execute null pointer", true, "ld-linux"],
+  ["page fault outside application, addr: 0x0000000000000000", true, "bad pointer"],
+  [
+    "Assertion failed: type == ARCH_JUMP_SLOT || type == ARCH_TLSDESC (core/elf.cc: relocate_pltgot: 843)",
+    true,
+    "too old",
+  ],
+  ["/lib64/ld-linux-x86-64.so.2: relocate_rela(): unknown relocation type 0000000000000025", true, "too old"],
+  ["Assertion failed: type == SOCK_STREAM (libc/af_local.cc: socketpair_af_local: 232)", true, "TCP sockets"],
+  ["Assertion failed: x (fs/procfs/procfs_vnops.cc: procfs_maps: 1)", true, "/proc/self/maps"],
+  ["Assertion failed: align <= 4096 (core/mempool.cc: posix_memalign: 1)", true, "skip-innodb"],
+  ["Assertion failed: sched::preemptable() (arch/x64/mmu.cc: page_fault: 34)", true, "thread-local"],
+  ["Assertion failed: something else (a.cc: b: 1)", true, ""],
+  ["__stack_chk_fail(): Stack overflow detected. Aborting.", true, "stack"],
+  ["Aborted", true, ""],
+  [
+    "/app: error while loading shared libraries: libblas.so.3: cannot open shared object file: No such file",
+    true,
+    "libblas.so.3",
+  ],
+  ["Could not mount zfs root filesystem.", false, "zfs root"],
+  [
+    "WARNING: /app is a PIE using TLS of size 2000 which is greater than the 536 bytes limit. Either re-link",
+    false,
+    "2000 bytes",
+  ],
+  ["fork() stubbed", false, "other processes"],
+  ["bash: fork: Function not implemented", false, "other processes"],
+  ["syscall(): unimplemented system call 59", false, "other processes"],
+  ["sh: unimplemented sigsuspend", false, "master_process off"],
+  ["socket: Address family not supported by protocol", false, "unix sockets"],
+  ["OSError: [Errno 88] Not a socket", false, "socketpair"],
+  ["setsockopt(3, IP_MTU_DISCOVER): Protocol not available", false, "do-udp"],
+  ['mkdir() "/var/lib/nginx/body" failed (30: Read-only file system)', false, "ramfs"],
+  ["Config file /x.conf is a directory", false, "ld-linux"],
+  ["Can't change group ID", false, "root"],
+  ["madvise: invalid argument", false, "skip-innodb"],
+  ["Fatal error: Failed to initialize high-resolution timer", false, "PHP"],
+  ["PHP Fatal error: Invalid date.timezone value 'UTC'", false, "zoneinfo"],
+  ["encoding-error: cannot convert to output locale", false, "LC_ALL"],
+  ["Environment variable BINDIR is not set", false, "ROOTDIR"],
+];
+
+describe.each(lines)("%s", (line, failed, advice) => {
+  test("is told", () => {
+    const findings = watch(`${boot}${line}\r\n`).finish();
+    expect(findings.failed).toBe(failed);
+    if (advice === "") expect(findings.advice).toEqual([]);
+    else expect(findings.advice.join()).toContain(advice);
+  });
+
+  test("means nothing where the kernel echoes the command line", () => {
+    expect(watch(`Cmdline: /echo ${line}\r\nrunscript expand fn='/r' line=1 '${line}'\r\n`).finish().failed).toBe(
+      false,
+    );
+    expect(watch(`Cmdline: /echo a\r\n${line}\r\n`, `/echo a\n${line}`).finish().failed).toBe(false);
+  });
+});
+
+test.each([
+  "syscall(): unimplemented system call 334",
+  "getauxval() stubbed",
+  "setsid() stubbed",
+  "fcntl(F_SETLK) stubbed",
+])("harmless: %s", (line) => {
+  expect(watch(`${line}\n`).finish()).toEqual({ failed: false, advice: [] });
+});
+
+test("every signature is met by a line above", () => {
+  const unmet = signatures.filter(({ pattern }) => !lines.some(([line]) => pattern.test(line)));
+  expect(unmet.map(({ id }) => id)).toEqual(["bad-runscript", "no-zfs-library", "segmentation-fault"]);
+});
+
+test("the status of the first program that failed is kept", () => {
+  const findings = watch(
+    "program /a returned 0\nprogram exited with status 7\nprogram exited with status 1\n",
+  ).finish();
+  expect(findings).toMatchObject({ failed: true, guestStatus: 7 });
+});
+
+test("what is certain comes before what is probable, and nothing twice", () => {
+  const advice = watch(
+    "fork() stubbed\nfork() stubbed\na: Read-only file system\nFailed to load object: /x. Powering off.\n",
+  ).finish().advice;
+  expect(advice).toHaveLength(3);
+  expect(advice[0]).toContain("no program /x");
+});
+
+describe("a kernel that stands still for ever", () => {
+  const backtrace = "\r\n[backtrace]\r\n0x0000000040221a03 <osv::handle_mmap_fault(unsigned long)+28>\r\n";
+
+  test("is seen by an abort and the backtrace after it", () => {
+    const halting = watch(`${boot}Aborted\r\n`);
+    expect(halting.fatalHalt).toBe(false);
+    halting.push(Buffer.from(backtrace));
+    expect(halting.fatalHalt).toBe(true);
+    expect(halting.finish()).toMatchObject({
+      failed: true,
+      advice: [expect.stringContaining("memory that is not its own")],
+    });
+  });
+
+  test("is seen when it is too early for a backtrace", () => {
+    expect(watch("Assertion failed: x (a.cc: b: 1)\nHalting.\n").fatalHalt).toBe(true);
+  });
+
+  test.each(["Aborted\n", `${backtrace}`, "the backup was Aborted\n[backtrace]\n", "Aborted [backtrace]\n"])(
+    "is not seen in what programs may print: %j",
+    (text) => {
+      expect(watch(text).fatalHalt).toBe(false);
+    },
+  );
+});
+
+test("lines are found wherever chunks end, through colours and carriage returns", () => {
+  const text = Buffer.from(
+    `\x1b[32mé\x1b[0m\x1b]0;title\x07 10%\r20%\r\x1b[1;31mFailed to load object: /ü. Powering off.\x1b[0m\r\nprogram exited with status 2`,
+  );
+  const expected = { failed: true, guestStatus: 2, advice: [expect.stringContaining("/ü")] };
+  fc.assert(
+    fc.property(fc.array(fc.nat(text.length)), (cuts) => {
+      const watch = new ConsoleWatch();
+      const borders = [0, ...cuts.sort((a, b) => a - b), text.length];
+      for (const [index, end] of borders.slice(1).entries()) watch.push(text.subarray(borders[index], end));
+      expect(watch.finish()).toEqual(expected);
+    }),
+  );
+});
+
+test("a chunk's memory may be used again", () => {
+  const watch = new ConsoleWatch();
+  const chunk = Buffer.from("Failed to parse ");
+  watch.push(chunk);
+  chunk.fill(0);
+  watch.push(Buffer.from("command line.\n"));
+  expect(watch.finish().failed).toBe(true);
+});
+
+test("binary noise and lines without end take neither memory nor time", () => {
+  const watch = new ConsoleWatch();
+  const noise = Buffer.alloc(1 << 20, "x");
+  const started = performance.now();
+  for (let time = 0; time < 64; time++) watch.push(noise);
+  for (let value = 0; value < 256; value++) watch.push(Buffer.from([value, value ^ 0x55]));
+  watch.push(Buffer.from("\nFailed to parse command line.\n"));
+  expect(watch.finish().failed).toBe(true);
+  expect(performance.now() - started).toBeLessThan(5000);
+});
