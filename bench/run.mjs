@@ -1,7 +1,17 @@
 // `npm run bench`: composing and starting, each against a peer on the same machine in the same run.
-// Figures are ratios; the seconds beside them only show what was divided. `--quick` takes one round of small trees.
+// Figures are ratios; the seconds beside them only show what was divided.
+// `--quick` takes one round of small trees; names (start trees package growth run) choose parts.
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findProgram, root, setUp } from "../scripts/setup.mjs";
@@ -20,11 +30,19 @@ process.on("SIGINT", () => process.exit(130));
 
 console.log(`node ${process.versions.node}, ${rounds} rounds, the median of each; files on ${work}\n`);
 
-await startUp();
-for (const tree of trees()) await composeTree(tree);
-await fromPackage();
-await growth();
-await runStart();
+const parts = {
+  start: startUp,
+  trees: async () => {
+    for (const tree of trees()) await composeTree(tree);
+  },
+  package: fromPackage,
+  growth,
+  run: runStart,
+};
+const chosen = process.argv.slice(2).filter((word) => word in parts);
+for (const [name, part] of Object.entries(parts)) {
+  if (chosen.length === 0 || chosen.includes(name)) await part();
+}
 
 console.log(`\n${"what".padEnd(46)} ${"ratio".padStart(7)} ${"aim".padStart(7)}   measured`);
 for (const row of rows) {

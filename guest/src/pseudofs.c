@@ -7,6 +7,10 @@
 #include "terminal.h"
 #include "time.h"
 
+/* self_test.S: a program, as an ELF file */
+extern const char self_test[], self_test_end[];
+#define SELF_TEST_SIZE ((u64)(self_test_end - self_test))
+
 #define DEVICE(major, minor) ((major) << 8 | (minor))
 
 static const struct { const char *name; u32 parent, mode, device; } files[PSEUDO_END] = {
@@ -31,6 +35,7 @@ static const struct { const char *name; u32 parent, mode, device; } files[PSEUDO
     [PROC_CPUINFO] = {"cpuinfo", PSEUDO_PROC, MODE_FILE | 0444, 0},
     [PROC_UPTIME] = {"uptime", PSEUDO_PROC, MODE_FILE | 0444, 0},
     [PROC_VERSION] = {"version", PSEUDO_PROC, MODE_FILE | 0444, 0},
+    [PROC_SELF_TEST] = {"self-test", PSEUDO_PROC, MODE_FILE | 0555, 0},
     [SELF_EXE] = {"exe", PSEUDO_SELF, MODE_LINK | 0777, 0},
     [SELF_CWD] = {"cwd", PSEUDO_SELF, MODE_LINK | 0777, 0},
     [SELF_MAPS] = {"maps", PSEUDO_SELF, MODE_FILE | 0444, 0},
@@ -45,7 +50,8 @@ static const struct { const char *name; u32 parent, mode, device; } files[PSEUDO
 
 struct attributes pseudo_attributes(u32 id)
 {
-    return (struct attributes){.mode = files[id].mode, .links = 1, .device = files[id].device};
+    u64 size = id == PROC_SELF_TEST ? SELF_TEST_SIZE : 0;
+    return (struct attributes){.mode = files[id].mode, .links = 1, .size = size, .device = files[id].device};
 }
 
 int pseudo_child(u32 directory, const char *name, size_t length, u32 *found)
@@ -141,16 +147,28 @@ static void describe(u32 id, struct text *t)
     }
 }
 
+static s64 read_bytes(const char *from, u64 length, u64 to, u64 n, u64 at)
+{
+    if (at >= length)
+        return 0;
+    n = min(n, length - at);
+    return copy_out(to, from + at, n) ? -EFAULT : (s64)n;
+}
+
 static s64 read_description(u32 id, u64 to, u64 n, u64 at)
 {
     static char page[16384];
     struct text t = {page, sizeof page, 0};
     describe(id, &t);
-    u64 length = min(t.length, t.size);
-    if (at >= length)
-        return 0;
-    n = min(n, length - at);
-    return copy_out(to, page + at, n) ? -EFAULT : (s64)n;
+    return read_bytes(page, min(t.length, t.size), to, n, at);
+}
+
+u64 pseudo_page(u32 id, u64 index)
+{
+    u64 page = id == PROC_SELF_TEST && index == 0 ? page_alloc_zeroed() : 0;
+    if (page)
+        memcpy(phys_to_virt(page), self_test, SELF_TEST_SIZE);
+    return page;
 }
 
 /* Good enough for hash seeds and temporary names; a demonstration is no place
@@ -188,6 +206,7 @@ s64 pseudo_read(u32 id, u64 to, u64 n, u64 at, bool wait)
         }
         return (s64)n;
     case DEV_CONSOLE: case DEV_TTY: return terminal_read(to, n, wait);
+    case PROC_SELF_TEST: return read_bytes(self_test, SELF_TEST_SIZE, to, n, at);
     default: return files[id].mode & MODE_FILE ? read_description(id, to, n, at) : -EISDIR;
     }
 }

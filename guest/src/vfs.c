@@ -144,7 +144,9 @@ int node_link(node n, char *to, size_t size)
 
 u64 node_page(node file, u64 index, u32 ahead)
 {
-    return file.system == FS_ROFS ? rofs_page(file.id, index, ahead) : file.system == FS_RAM ? ram_page(file.id, index, true) : 0;
+    return file.system == FS_ROFS ? rofs_page(file.id, index, ahead)
+        : file.system == FS_RAM   ? ram_page(file.id, index, true)
+                                  : pseudo_page(file.id, index);
 }
 
 /* Walks `path`. With `name`, stops before the last component and returns where

@@ -24,43 +24,74 @@ const CTRL_C = 0x03;
 /** What is kept of the input until the guest listens. */
 const MOST_EARLY_INPUT = 64 * 1024;
 
-/** Joins the guest's console with the caller's streams, byte for byte and no faster than the reader; returns what undoes it. */
-export function bridgeConsole(bridge: BridgeInput): () => void {
-  const restoreTerminal = bridge.console.rawMode?.();
-  const closeOutput = bridgeOutput(bridge);
-  const closeInput = bridgeInput(bridge, restoreTerminal !== undefined);
-  return () => {
-    closeInput();
-    closeOutput();
-    restoreTerminal?.();
+export interface Bridge {
+  /** Resolves when the caller's stream has taken all that the guest said. */
+  flush(): Promise<void>;
+  /** Stops waiting for a reader that takes nothing; what it has not taken is lost. */
+  abandon(): void;
+  /** Undoes all that was done to the streams and the terminal. */
+  close(): void;
+}
+
+/** Joins the guest's console with the caller's streams, byte for byte and no faster than the reader. */
+export function bridgeConsole(input: BridgeInput): Bridge {
+  const restoreTerminal = input.console.rawMode?.();
+  const output = bridgeOutput(input);
+  const closeInput = bridgeInput(input, restoreTerminal !== undefined);
+  return {
+    ...output,
+    close: () => {
+      closeInput();
+      output.close();
+      restoreTerminal?.();
+    },
   };
 }
 
-function bridgeOutput({ guest, console, onOutput, onLost }: BridgeInput): () => void {
+function bridgeOutput({ guest, console: { output }, onOutput, onLost }: BridgeInput): Bridge {
   let lost = false;
+  let letGo = () => {};
+  const gone = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  const abandon = () => {
+    lost = true;
+    // The guest's output is read to its end all the same, so that its end is seen.
+    guest.output.resume();
+    letGo();
+  };
   const onData = (chunk: Buffer) => {
     onOutput(chunk);
-    if (!lost && !console.output.write(chunk)) guest.output.pause();
+    if (!lost && !output.write(chunk)) guest.output.pause();
   };
   const onDrain = () => guest.output.resume();
   const onError = () => {
     if (lost) return;
-    lost = true;
-    // The guest's output is read to its end all the same, so that its end is seen.
-    guest.output.resume();
+    abandon();
     onLost();
   };
   guest.output.on("data", onData);
-  console.output.on("drain", onDrain);
-  console.output.on("error", onError);
-  console.output.on("close", onError);
-  return () => {
-    guest.output.off("data", onData);
-    console.output.off("drain", onDrain);
-    console.output.off("close", onError);
-    // An error of what is still being written arrives later, and must find a listener.
-    if (!lost) setImmediate(() => console.output.off("error", onError));
+  output.on("drain", onDrain);
+  output.on("error", onError);
+  output.on("close", onError);
+  return {
+    flush: () => (lost ? gone : Promise.race([gone, taken(output)])),
+    abandon,
+    close: () => {
+      lost = true;
+      guest.output.off("data", onData);
+      output.off("drain", onDrain);
+      output.off("close", onError);
+      // An error of what is still being written arrives later, and must find a listener.
+      setImmediate(() => output.off("error", onError));
+    },
   };
+}
+
+function taken(output: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    output.write("", () => resolve());
+  });
 }
 
 /**

@@ -85,11 +85,14 @@ export class ConsoleWatch {
     const status = STATUS.exec(line)?.[1];
     if (status !== undefined) this.#guestStatus = this.#guestStatus || Number(status);
     const signature = signatures.find(({ pattern }) => pattern.test(line));
-    if (signature !== undefined && !this.#found.has(signature)) {
-      const found = signature.pattern.exec(line);
-      this.#found.set(signature, found === null ? undefined : signature.advise?.(found));
-    }
+    if (signature !== undefined && !this.#found.has(signature)) this.#note(signature, line);
     if (HALT.test(line)) this.#halting ||= [...this.#found.keys()].some(({ verdict }) => verdict === "fatal");
+  }
+
+  #note(signature: Signature, line: string): void {
+    const found = signature.pattern.exec(line);
+    const isQuiet = [...this.#found.keys()].some(({ id }) => signature.quietAfter?.includes(id));
+    this.#found.set(signature, found === null || isQuiet ? undefined : signature.advise?.(found));
   }
 
   #advice(): string[] {

@@ -6,6 +6,8 @@ export interface Signature {
   readonly verdict: Verdict;
   /** What to do about it; undefined where the line says all there is. */
   readonly advise?: (found: RegExpExecArray) => string | undefined;
+  /** Ids of signatures that say more: after one of them, this one's advice would mislead. */
+  readonly quietAfter?: readonly string[];
 }
 
 export type Verdict =
@@ -30,12 +32,13 @@ export const signatures: readonly Signature[] = [
     id: "no-such-program",
     pattern: /^Failed to load object: (.+?)\. Powering off\.$/,
     verdict: "failed",
+    quietAfter: ["no-interpreter"],
     advise: ([, path]) =>
       `The image has no program ${path}. See what it holds: capstan image ls IMAGE; then correct the boot command, or put the file in.`,
   },
   {
     id: "not-an-elf",
-    pattern: /^(?:executable too short|bad executable|not an ELF|Object (?:cannot be|is not)).*Powering off\.$/i,
+    pattern: /^(?:executable too short|bad elf |bad executable type).*\. Powering off\.$/,
     verdict: "failed",
     advise: () =>
       "The boot command starts a file that is not an ELF program. Start a script through its interpreter: OSv does not read #! lines.",
@@ -51,6 +54,7 @@ export const signatures: readonly Signature[] = [
     id: "bad-command-line",
     pattern: /^Failed to parse command line\.$/,
     verdict: "failed",
+    quietAfter: ["no-runscript", "bad-runscript"],
     advise: () =>
       "The kernel does not understand the boot command. Show it with capstan image inspect IMAGE; words with blanks go in double quotes.",
   },
@@ -162,6 +166,21 @@ export const signatures: readonly Signature[] = [
     pattern: /<osv::handle_mmap_fault\(/,
     verdict: "warning",
     advise: () => `The program touched memory that is not its own. If it is sound on Linux, ${LINUX_LD}.`,
+  },
+
+  // What the built-in demo kernel says (guest/src), beyond the sentences of OSv
+  {
+    id: "no-interpreter",
+    pattern: /^(\S+) needs the program interpreter (\S+), which this image lacks/,
+    verdict: "failed",
+    advise: ([, program, interpreter]) =>
+      `Put ${interpreter} and the libraries of ${program} into the image, or compose with an OSv kernel, which has a C library of its own.`,
+  },
+  {
+    id: "demo-kernel-limit",
+    pattern: /^Capstan demo kernel: .*(?:unimplemented system call|Use an OSv kernel)/,
+    verdict: "warning",
+    advise: () => "The demo kernel can do little. Compose the image with an OSv kernel: --loader_image osv-loader",
   },
 
   // What programs say when they meet OSv's limits

@@ -61,22 +61,24 @@ export async function supervise(input: SuperviseInput, context: Context): Promis
     clearTimeout(silence);
     silence = setTimeout(() => ender.end("halted"), HALT_SILENCE_MS);
   };
-  const closeBridge = bridgeConsole({
+  const bridge = bridgeConsole({
     guest,
     console: input.console,
     onOutput,
     onInterrupt: () => ender.interrupt(),
     onLost: () => ender.end("interrupted"),
   });
+  ender.onForced = () => bridge.abandon();
   const stopListening = listenForStops(input, context, ender);
   try {
     const exit = await guest.exited;
+    await bridge.flush();
     if (isFailure(exit) && ender.reason === undefined) throw explainFailure(exit);
     return { end: ender.reason ?? "guest", findings: watch.finish(), firstByte };
   } finally {
     clearTimeout(silence);
     stopListening();
-    closeBridge();
+    bridge.close();
     ender.close();
   }
 }
@@ -103,6 +105,8 @@ class Ender {
   #grace: NodeJS.Timeout | undefined;
   #ending = false;
   reason: End | undefined;
+  /** Called when the user waits no longer. */
+  onForced = () => {};
 
   constructor(input: SuperviseInput, context: Context) {
     this.#input = input;
@@ -112,7 +116,7 @@ class Ender {
   /** The first one asks the guest to power off, the second one ends it. */
   interrupt(): void {
     if (this.reason !== undefined) {
-      this.end("interrupted");
+      this.#force();
       return;
     }
     this.reason = "interrupted";
@@ -122,12 +126,12 @@ class Ender {
 
   terminate(): void {
     if (this.reason !== undefined) {
-      this.end("terminated");
+      this.#force();
       return;
     }
     this.reason = "terminated";
     this.#pressButton();
-    this.#grace = setTimeout(() => this.end("terminated"), TERMINATE_GRACE_MS);
+    this.#grace = setTimeout(() => this.#force(), TERMINATE_GRACE_MS);
   }
 
   end(reason: End): void {
@@ -139,6 +143,11 @@ class Ender {
 
   close(): void {
     clearTimeout(this.#grace);
+  }
+
+  #force(): void {
+    this.end("interrupted");
+    this.onForced();
   }
 
   #pressButton(): void {

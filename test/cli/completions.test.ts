@@ -31,7 +31,10 @@ async function bash(line: string): Promise<string[]> {
   ].join("\n");
   const { stdout, stderr } = await sandbox.shell(script);
   expect(stderr).toBe("");
-  return stdout.split("\n").filter((word) => word !== "").sort();
+  return stdout
+    .split("\n")
+    .filter((word) => word !== "")
+    .sort();
 }
 
 const single = commands.filter(({ name, hidden }) => !name.includes(" ") && hidden !== true).map(({ name }) => name);

@@ -13,12 +13,15 @@ test.each([...generatedFiles()])("%s is up to date", (path, text) => {
 
 const reference = generatedFiles().get("docs/reference/cli.md") ?? "";
 
-test.each(commands.filter(({ hidden }) => hidden !== true))("the reference has `$name` with all its flags", (command) => {
-  const after = reference.split(`\n### ${command.name}\n`)[1] ?? "";
-  const section = after.split("\n### ")[0] ?? "";
-  expect(section).toContain(command.summary);
-  for (const { long } of command.flags) expect(section).toContain(`--${long}`);
-});
+test.each(commands.filter(({ hidden }) => hidden !== true))(
+  "the reference has `$name` with all its flags",
+  (command) => {
+    const after = reference.split(`\n### ${command.name}\n`)[1] ?? "";
+    const section = after.split("\n### ")[0] ?? "";
+    expect(section).toContain(command.summary);
+    for (const { long } of command.flags) expect(section).toContain(`--${long}`);
+  },
+);
 
 test.each(Object.entries(ExitCode))("the reference tells the exit code of %s", (_, code) => {
   expect(reference).toMatch(new RegExp(`^\\| ${code} \\| .+ \\|$`, "m"));

@@ -8,15 +8,19 @@ afterAll(() => sandbox.remove());
 
 const shown = commands.filter((command) => command.hidden !== true);
 
-test.each(shown.map((command) => [command.name, command] as const))("`capstan help %s` tells all of it", (name, command) => {
-  const text = helpText(name.split(" "));
-  expect(text).toContain(`${command.summary}.\n`);
-  expect(text).toContain(`Usage: capstan ${name}`);
-  for (const argument of command.args) expect(text).toContain(`<${argument.name}`.replace("<", argument.optional === true ? "[" : "<"));
-  for (const flag of [...command.flags.map(({ long }) => long), "json", "help"]) expect(text).toContain(`--${flag}`);
-  for (const example of command.examples ?? []) expect(text).toContain(example.line);
-  expect(text.split("\n").filter((line) => line.length > 100 && !line.includes("http"))).toEqual([]);
-});
+test.each(shown.map((command) => [command.name, command] as const))(
+  "`capstan help %s` tells all of it",
+  (name, command) => {
+    const text = helpText(name.split(" "));
+    expect(text).toContain(`${command.summary}.\n`);
+    expect(text).toContain(`Usage: capstan ${name}`);
+    for (const argument of command.args)
+      expect(text).toContain(`<${argument.name}`.replace("<", argument.optional === true ? "[" : "<"));
+    for (const flag of [...command.flags.map(({ long }) => long), "json", "help"]) expect(text).toContain(`--${flag}`);
+    for (const example of command.examples ?? []) expect(text).toContain(example.line);
+    expect(text.split("\n").filter((line) => line.length > 100 && !line.includes("http"))).toEqual([]);
+  },
+);
 
 test.each(groups.map(({ name }) => name))("`capstan help %s` lists the commands of the group", (name) => {
   const members = shown.filter((command) => command.name.startsWith(`${name} `));

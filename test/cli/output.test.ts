@@ -1,7 +1,7 @@
-import { writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { lacksProgram, testUnless } from "../support/machine.ts";
 import { ESCAPE, Sandbox, STACK } from "../support/sandbox.ts";
+import { slowReads } from "../support/slow-reads.ts";
 
 const sandbox = new Sandbox();
 
@@ -76,10 +76,9 @@ describe("on a terminal", () => {
   });
 
   onTerminal("long work shows a bar, and takes it away", async () => {
-    writeFileSync(sandbox.path("slow.mjs"), SLOW_READS);
     sandbox.write({ "slow/large": new Uint8Array(24 * 1024 * 1024) });
     const args = ["compose", "slow", "slow", "-l", "builtin", "-c", "/x"];
-    const env = { NODE_OPTIONS: `--import=file://${sandbox.path("slow.mjs")}` };
+    const env = slowReads(sandbox);
     const { stdout, code } = await sandbox.terminal(args, { env });
     expect(code).toBe(0);
     expect(stdout).toMatch(/\r[^\r\n]*\[#*-+\] [^\r\n]* of [^\r\n]*/);
@@ -88,19 +87,6 @@ describe("on a terminal", () => {
     expect((await sandbox.terminal([...args, "-q"], { env })).stdout).toBe("");
   });
 });
-
-/** Makes every read of a file take a while, so that there is something to show. */
-const SLOW_READS = `
-import fs from "node:fs";
-import { syncBuiltinESMExports } from "node:module";
-const { readSync } = fs;
-const nap = new Int32Array(new SharedArrayBuffer(4));
-fs.readSync = (...args) => {
-  Atomics.wait(nap, 0, 0, 60);
-  return readSync(...args);
-};
-syncBuiltinESMExports();
-`;
 
 describe("a reader that goes away", () => {
   test.each([
@@ -127,7 +113,8 @@ describe("names and texts from others never reach the terminal raw", () => {
 
   beforeAll(async () => {
     // YAML's own escapes, since its text must be printable.
-    const yaml = (text: string) => `"${text.replaceAll("\u001b", "\\e").replaceAll("\u0007", "\\a").replaceAll("\u009b", "\\x9B")}"`;
+    const yaml = (text: string) =>
+      `"${text.replaceAll("\u001b", "\\e").replaceAll("\u0007", "\\a").replaceAll("\u009b", "\\x9B")}"`;
     sandbox.write({
       [`evil/${evil}/file`]: "x",
       "evil/README.md": `${evil}\n`,
@@ -136,7 +123,10 @@ describe("names and texts from others never reach the terminal raw", () => {
     });
     await sandbox.ok(["package", "import", "evil"]);
     await sandbox.ok(["package", "compose", "evil", "-l", "builtin"], { cwd: sandbox.path("evil") });
-    sandbox.write({ [`over/${evil}/file`]: "y", "over/meta/package.yaml": "name: over\ntitle: x\nauthor: x\nrequire: [evil]\n" });
+    sandbox.write({
+      [`over/${evil}/file`]: "y",
+      "over/meta/package.yaml": "name: over\ntitle: x\nauthor: x\nrequire: [evil]\n",
+    });
   });
 
   test.each<[string, readonly string[], string]>([
@@ -173,4 +163,3 @@ describe("names and texts from others never reach the terminal raw", () => {
     expect(await sandbox.ok(["image", "cat", "evil", "/README.md"])).toBe(`${evil}\n`);
   });
 });
-

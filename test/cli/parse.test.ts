@@ -240,12 +240,14 @@ describe("what is refused", () => {
     expect(error.hint).toBeTruthy();
   });
 
-  test.each([["compose", "x", ""], ["package", "build", ""], ["package", "import", "a.mpm", ""], ["import", "x", ""]])(
-    "%s %s '%s': an empty path is not this folder",
-    (...line) => {
-      expect(refusal(line)).toMatchObject({ exitCode: 64, message: expect.stringMatching(/^<\w+> is empty\.$/) });
-    },
-  );
+  test.each([
+    ["compose", "x", ""],
+    ["package", "build", ""],
+    ["package", "import", "a.mpm", ""],
+    ["import", "x", ""],
+  ])("%s %s '%s': an empty path is not this folder", (...line) => {
+    expect(refusal(line)).toMatchObject({ exitCode: 64, message: expect.stringMatching(/^<\w+> is empty\.$/) });
+  });
 
   test("flags that are put together are named by the one that is wrong", () => {
     expect(refusal("images -qz").message).toContain("'-z'");

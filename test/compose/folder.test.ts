@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { MAX_BOOT_ARGS } from "../../src/disks/boot-args.ts";
 import { lacksProgram, lacksRoot, testUnless } from "../support/machine.ts";
 import { repository, Sandbox, sha256 } from "../support/sandbox.ts";
 
@@ -19,7 +20,10 @@ interface Row {
 
 async function list(image: string): Promise<string[]> {
   const rows = await sandbox.json<Row[]>(["image", "ls", "-R", image]);
-  return rows.map(({ path, type, target }) => `${path}${type === "directory" ? "/" : ""}${target === undefined ? "" : ` -> ${target}`}`);
+  return rows.map(
+    ({ path, type, target }) =>
+      `${path}${type === "directory" ? "/" : ""}${target === undefined ? "" : ` -> ${target}`}`,
+  );
 }
 
 describe("whatever way the path is written", () => {
@@ -76,7 +80,19 @@ describe("whatever way the path is written", () => {
 });
 
 describe("names and links", () => {
-  const names = ["é", "日本語", "наш файл", "🙂", "a b", "x".repeat(255), "tab\there", "quote'\"", "$HOME", "-rf", "ö".repeat(127)];
+  const names = [
+    "é",
+    "日本語",
+    "наш файл",
+    "🙂",
+    "a b",
+    "x".repeat(255),
+    "tab\there",
+    "quote'\"",
+    "$HOME",
+    "-rf",
+    "ö".repeat(127),
+  ];
 
   test("D1: names are bytes, and the image stays readable", async () => {
     sandbox.write(Object.fromEntries(names.map((name) => [`names/dir-é/${name}`, `content of ${name}`])));
@@ -111,7 +127,7 @@ describe("names and links", () => {
       "etc/self": "self",
       above: "../../../../etc/passwd",
       dir: "usr/lib/",
-      "ünïcode": "/usr/lib/ünï",
+      ünïcode: "/usr/lib/ünï",
     };
     for (const [path, target] of Object.entries(links)) symlinkSync(target, sandbox.path("links", path));
     expect((await compose("links", "links")).code).toBe(0);
@@ -193,12 +209,12 @@ describe("the command line of the image", () => {
   test("D16: one that is too long for the boot sector is an error, not cut", async () => {
     sandbox.write({ "short/x": "x" });
     const args = (length: number) => ["compose", "long", "short", "-l", "builtin", "-c", `/${"x".repeat(length - 1)}`];
-    await sandbox.ok(args(32_255));
+    await sandbox.ok(args(MAX_BOOT_ARGS));
     const { commandLine } = await sandbox.json<{ commandLine: string }>(["image", "inspect", "long"]);
-    expect(commandLine).toHaveLength(32_255);
-    const { code, stderr } = await sandbox.run(args(32_256));
+    expect(commandLine).toHaveLength(MAX_BOOT_ARGS);
+    const { code, stderr } = await sandbox.run(args(MAX_BOOT_ARGS + 1));
     expect(code).toBe(65);
-    expect(stderr).toContain("32256 bytes long, and OSv reads at most 32255");
+    expect(stderr).toContain(`${MAX_BOOT_ARGS + 1} bytes long, and OSv reads at most ${MAX_BOOT_ARGS}`);
   });
 
   test.each([

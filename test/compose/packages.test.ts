@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Sandbox, sha256, STACK } from "../support/sandbox.ts";
+import { Sandbox, STACK, sha256 } from "../support/sandbox.ts";
 import { type TarMember, tar } from "./tar.ts";
 
 const sandbox = new Sandbox();
@@ -121,7 +121,14 @@ describe("requirements", () => {
     const cwd = sandbox.project("bootstrapped", { app: "x" });
     await sandbox.ok(["package", "compose", "boot", "-l", "builtin", "--run", "/app"], { cwd, env });
     const rows = await sandbox.json<{ path: string }[]>(["image", "ls", "-R", "boot"], { env });
-    expect(rows.map(({ path }) => path)).toEqual(["app", "etc", "etc/fstab", "usr", "usr/lib", "usr/lib/libgcc_s.so.1"]);
+    expect(rows.map(({ path }) => path)).toEqual([
+      "app",
+      "etc",
+      "etc/fstab",
+      "usr",
+      "usr/lib",
+      "usr/lib/libgcc_s.so.1",
+    ]);
     expect(await sandbox.ok(["image", "cat", "boot", "/etc/fstab"], { env })).toBe("of the package");
   });
 
@@ -135,18 +142,47 @@ describe("requirements", () => {
 
 describe("the store of packages", () => {
   test("D22: a version is the text that was written", async () => {
-    for (const [name, version] of [["ten", "0.10"], ["exponent", "1e5"], ["date", "2020-01-02"], ["octal", "0755"]] as const) {
+    for (const [name, version] of [
+      ["ten", "0.10"],
+      ["exponent", "1e5"],
+      ["date", "2020-01-02"],
+      ["octal", "0755"],
+    ] as const) {
       sandbox.write({ [`${name}/meta/package.yaml`]: `name: ${name}\ntitle: no\nauthor: null\nversion: ${version}\n` });
       await sandbox.ok(["package", "import", name]);
-      const list = await sandbox.json<{ name: string; version: string; title: string; author: string }[]>(["package", "list"]);
+      const list = await sandbox.json<{ name: string; version: string; title: string; author: string }[]>([
+        "package",
+        "list",
+      ]);
       expect(list.find((one) => one.name === name)).toMatchObject({ version, title: "no", author: "null" });
     }
     expect(await sandbox.ok(["package", "list"])).toMatch(/^ten +no +0\.10 /m);
   });
 
   test("package init, build, import, describe: a session", async () => {
-    const cwd = sandbox.write({ "meta/README.md": "# Tool\n", "bin/tool": "tool", "junk.o": "o", ".capstanignore": "*.o\n" }, sandbox.path("tool"));
-    await sandbox.ok(["package", "init", "-n", "tool", "-t", "A tool", "-a", "me", "-v", "1.10", "--require", "base", "--runtime", "native"], { cwd });
+    const cwd = sandbox.write(
+      { "meta/README.md": "# Tool\n", "bin/tool": "tool", "junk.o": "o", ".capstanignore": "*.o\n" },
+      sandbox.path("tool"),
+    );
+    await sandbox.ok(
+      [
+        "package",
+        "init",
+        "-n",
+        "tool",
+        "-t",
+        "A tool",
+        "-a",
+        "me",
+        "-v",
+        "1.10",
+        "--require",
+        "base",
+        "--runtime",
+        "native",
+      ],
+      { cwd },
+    );
     expect((await sandbox.run(["package", "build"], { cwd })).code).toBe(65);
     sandbox.write({ "meta/run.yaml": "runtime: native\nconfig_set:\n  default:\n    bootcmd: /bin/tool\n" }, cwd);
     await sandbox.ok(["package", "build"], { cwd });
@@ -217,7 +253,11 @@ describe("D5: what an archive cannot do", () => {
   test("`package collect` writes a package's link as a link, and nothing of the project through it", async () => {
     const victim = sandbox.path("victim");
     mkdirSync(victim, { recursive: true });
-    await sandbox.ok(["package", "import", await archive("linker", [{ path: "/out", type: "symlink", target: victim }])]);
+    await sandbox.ok([
+      "package",
+      "import",
+      await archive("linker", [{ path: "/out", type: "symlink", target: victim }]),
+    ]);
     const cwd = sandbox.project("collector", { "out/own": "own\n" }, ["linker"]);
     await sandbox.run(["package", "collect"], { cwd });
     expect(sandbox.files("victim")).toEqual([]);

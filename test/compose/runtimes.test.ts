@@ -3,8 +3,10 @@ import { Sandbox } from "../support/sandbox.ts";
 
 // What the published packages of the runtimes look like.
 const NODE = "runtime: native\nconfig_set:\n  node:\n    bootcmd: /libnode.so $NODE_ARGS $MAIN $ARGS\n";
-const PYTHON = "runtime: native\nconfig_set:\n  python:\n    bootcmd: /python $PYTHON_ARGS $MAIN $ARGS\n    env:\n      PYTHONHOME: /pyenv\n";
-const JAVA = "runtime: native\nconfig_set:\n  java:\n    bootcmd: /java.so -Xms$XMS -Xmx$XMX -cp $CLASSPATH $JVM_ARGS $MAIN $ARGS\n    env:\n      XMS: 512m\n      XMX: 512m\n";
+const PYTHON =
+  "runtime: native\nconfig_set:\n  python:\n    bootcmd: /python $PYTHON_ARGS $MAIN $ARGS\n    env:\n      PYTHONHOME: /pyenv\n";
+const JAVA =
+  "runtime: native\nconfig_set:\n  java:\n    bootcmd: /java.so -Xms$XMS -Xmx$XMX -cp $CLASSPATH $JVM_ARGS $MAIN $ARGS\n    env:\n      XMS: 512m\n      XMX: 512m\n";
 
 const sandbox = new Sandbox();
 
@@ -55,7 +57,8 @@ test.each<[string, string, string]>([
 
 test.each(["native", "node", "python", "java"])("a base of one's own is honoured for %s", async (runtime) => {
   await sandbox.package(`mine-${runtime}`, {
-    "meta/run.yaml": "runtime: native\nconfig_set:\n  fast:\n    bootcmd: /mine --fast $MAIN\n    env: {MAIN: /none, LEVEL: 3}\n",
+    "meta/run.yaml":
+      "runtime: native\nconfig_set:\n  fast:\n    bootcmd: /mine --fast $MAIN\n    env: {MAIN: /none, LEVEL: 3}\n",
   });
   const text = yaml(runtime, `base: mine-${runtime}:fast`, "env: {MAIN: /my/main}");
   expect(await script(`based-${runtime}`, text, "default", [`mine-${runtime}`])).toBe(
@@ -64,8 +67,12 @@ test.each(["native", "node", "python", "java"])("a base of one's own is honoured
 });
 
 test("a base of a base, across packages, and in one's own project", async () => {
-  await sandbox.package("below", { "meta/run.yaml": yaml("native", "bootcmd: /below $WHO", "env: {WHO: below, B: 1}") });
-  await sandbox.package("between", { "meta/run.yaml": yaml("native", "base: below:default", "env: {WHO: between}") }, ["below"]);
+  await sandbox.package("below", {
+    "meta/run.yaml": yaml("native", "bootcmd: /below $WHO", "env: {WHO: below, B: 1}"),
+  });
+  await sandbox.package("between", { "meta/run.yaml": yaml("native", "base: below:default", "env: {WHO: between}") }, [
+    "below",
+  ]);
   const text = `${yaml("native", "base: between:default", "env: {C: 2}")}  again:\n    base: above:default\n`;
   const cwd = sandbox.project("above", { "meta/run.yaml": text }, ["between"]);
   await sandbox.ok(["package", "compose", "above", "-l", "builtin", "--boot", "again"], { cwd });
@@ -78,14 +85,20 @@ describe("configuration sets", () => {
   test("of all packages are in the image, the project's over those of its packages", async () => {
     const sets = (...pairs: readonly (readonly [string, string])[]) =>
       `runtime: native\nconfig_set:\n${pairs.map(([set, command]) => `  ${set}:\n    bootcmd: ${command}\n`).join("")}`;
-    await sandbox.package("first", { "meta/run.yaml": sets(["one", "/first/one"], ["two", "/first/two"], ["three", "/first/three"]) });
-    await sandbox.package("second", { "meta/run.yaml": sets(["two", "/second/two"], ["three", "/second/three"]) }, ["first"]);
+    await sandbox.package("first", {
+      "meta/run.yaml": sets(["one", "/first/one"], ["two", "/first/two"], ["three", "/first/three"]),
+    });
+    await sandbox.package("second", { "meta/run.yaml": sets(["two", "/second/two"], ["three", "/second/three"]) }, [
+      "first",
+    ]);
     const cwd = sandbox.project("sets", { "meta/run.yaml": sets(["three", "/own/three"]) }, ["second"]);
     const { stderr, code } = await sandbox.run(["package", "compose", "sets", "-l", "builtin", "-v"], { cwd });
     expect(code).toBe(0);
     expect(stderr).toContain("Set 'two' of second replaces that of first");
     expect(stderr).toContain("Set 'three' of sets replaces that of first, second");
-    const texts = await Promise.all(["one", "two", "three"].map((set) => sandbox.ok(["image", "cat", "sets", `/run/${set}`])));
+    const texts = await Promise.all(
+      ["one", "two", "three"].map((set) => sandbox.ok(["image", "cat", "sets", `/run/${set}`])),
+    );
     expect(texts).toEqual(["/first/one", "/second/two", "/own/three"]);
   });
 
@@ -103,7 +116,12 @@ describe("configuration sets", () => {
     ["the only set", "runtime: native\nconfig_set:\n  only: {bootcmd: /a}\n", [], "runscript /run/only;"],
     ["config_set_default", `${three}config_set_default: b\n`, [], "runscript /run/b;"],
     ["several of them", `${three}config_set_default: a, b\n`, [], "runscript /run/a;runscript /run/b;"],
-    ["--boot, twice", `${three}config_set_default: b\n`, ["--boot", "b", "--boot", "a"], "runscript /run/b;runscript /run/a;"],
+    [
+      "--boot, twice",
+      `${three}config_set_default: b\n`,
+      ["--boot", "b", "--boot", "a"],
+      "runscript /run/b;runscript /run/a;",
+    ],
     ["--run before --boot", three, ["--boot", "b", "--run", "/x y"], "/x y"],
     ["--env before it", three, ["--env", "A=b c$d", "--env", "B="], "--env=A=b\\ c$d --env=B= runscript /run/default;"],
     ["--env with --run", undefined, ["--env", "A=é", "--run", "/x"], "--env=A=é /x"],
@@ -126,14 +144,17 @@ describe("configuration sets", () => {
 });
 
 describe("what the generator writes", () => {
-  test.each(["native", "node", "python", "java"])("`runtime init -r %s` says which line to fill in", async (runtime) => {
-    const cwd = sandbox.project(`fresh-${runtime}`);
-    await sandbox.ok(["runtime", "init", "-r", runtime], { cwd });
-    const result = await sandbox.run(["package", "compose", "fresh", "-l", "builtin"], { cwd });
-    expect(result.code).toBe(65);
-    expect(result.stderr).toMatch(/^Error: meta\/run\.yaml:\d+:\d+: '?(bootcmd|main)'?/m);
-    const line = Number(/run\.yaml:(\d+):/.exec(result.stderr)?.[1]);
-    const text = await sandbox.ok(["runtime", "preview", "-r", runtime]);
-    expect(text.split("\n")[line - 1]).toMatch(/^ *(bootcmd|main):/);
-  });
+  test.each(["native", "node", "python", "java"])(
+    "`runtime init -r %s` says which line to fill in",
+    async (runtime) => {
+      const cwd = sandbox.project(`fresh-${runtime}`);
+      await sandbox.ok(["runtime", "init", "-r", runtime], { cwd });
+      const result = await sandbox.run(["package", "compose", "fresh", "-l", "builtin"], { cwd });
+      expect(result.code).toBe(65);
+      expect(result.stderr).toMatch(/^Error: meta\/run\.yaml:\d+:\d+: '?(bootcmd|main)'?/m);
+      const line = Number(/run\.yaml:(\d+):/.exec(result.stderr)?.[1]);
+      const text = await sandbox.ok(["runtime", "preview", "-r", runtime]);
+      expect(text.split("\n")[line - 1]).toMatch(/^ *(bootcmd|main):/);
+    },
+  );
 });

@@ -30,6 +30,10 @@ function encode({ path, type = "file", content = "", target = "", size }: TarMem
   header.write(TYPES[type], 156, "latin1");
   header.write(target, 157, 100, "utf8");
   header.write("ustar\x0000", 257, "latin1");
-  octal(header.reduce((sum, byte) => sum + byte, 0), 148, 7);
+  octal(
+    header.reduce((sum, byte) => sum + byte, 0),
+    148,
+    7,
+  );
   return Buffer.concat([header, body, Buffer.alloc((512 - (body.length % 512)) % 512)]);
 }

@@ -55,6 +55,13 @@ const lines: readonly (readonly [line: string, failed: boolean, advice: string])
     true,
     "libblas.so.3",
   ],
+  [
+    "/ab needs the program interpreter /lib64/ld-linux-x86-64.so.2, which this image lacks (OSv",
+    true,
+    "/lib64/ld-linux",
+  ],
+  ["Capstan demo kernel: unimplemented system call 41 (socket)", false, "osv-loader"],
+  ["bad elf header. Powering off.", true, "not an ELF"],
   ["Could not mount zfs root filesystem.", false, "zfs root"],
   [
     "WARNING: /app is a PIE using TLS of size 2000 which is greater than the 536 bytes limit. Either re-link",
@@ -121,6 +128,16 @@ test("what is certain comes before what is probable, and nothing twice", () => {
   ).finish().advice;
   expect(advice).toHaveLength(3);
   expect(advice[0]).toContain("no program /x");
+});
+
+test.each([
+  [
+    "/a needs the program interpreter /ld.so, which this image lacks\nFailed to load object: /a. Powering off.\n",
+    "/ld.so",
+  ],
+  ["Failed to open runscript file '/run/x'.\nFailed to parse command line.\n", "/run/x"],
+])("the general says nothing after the particular: %j", (text, advice) => {
+  expect(watch(text).finish()).toEqual({ failed: true, advice: [expect.stringContaining(advice)] });
 });
 
 describe("a kernel that stands still for ever", () => {

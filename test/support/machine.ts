@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { test } from "vitest";
+import { describe, test } from "vitest";
 
 /** The path of a program, undefined where it is not installed. */
 export function findProgram(name: string): string | undefined {
@@ -30,6 +30,14 @@ export function lacksRoot(): string | undefined {
 export function testUnless(reason: string | undefined) {
   return (title: string, work: () => Promise<void> | void, timeout?: number) => {
     if (reason === undefined) test(title, work, timeout);
+    else test.skip(`${title} (skipped: ${reason})`);
+  };
+}
+
+/** The same for a group of tests. */
+export function describeUnless(reason: string | undefined) {
+  return (title: string, tests: () => void) => {
+    if (reason === undefined) describe(title, tests);
     else test.skip(`${title} (skipped: ${reason})`);
   };
 }

@@ -23,7 +23,7 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
     return { value, text: () => `${value.command}\n` };
   }
   const result = await runInstance({ ...wanted, console: consoleOf(input, context), ...lifeHooks(context) }, context);
-  for (const text of result.advice) context.reporter.report({ kind: "warning", text });
+  for (const text of adviceOf(result)) context.reporter.report({ kind: "warning", text });
   return { value: result, exitCode: exitCodeOf(result) };
 }
 
@@ -140,6 +140,13 @@ function consoleOf(input: Input, context: CommandContext): RunInput["console"] {
 
 function lifeHooks(context: CommandContext): Pick<RunInput, "onInterrupt" | "onExit"> {
   return { onInterrupt: context.onInterrupt, onExit: context.onExit };
+}
+
+/** A failure never ends without a word: where no sentence of the console explains it, its exit status does. */
+function adviceOf({ advice, outcome, guestStatus }: RunResult): readonly string[] {
+  if (advice.length > 0 || outcome !== "failed") return advice;
+  if (guestStatus === undefined) return ["The guest said that it failed: see its last lines above."];
+  return [`The program ended with exit status ${guestStatus}: see what it said above.`];
 }
 
 function exitCodeOf({ outcome }: RunResult): ExitCode {

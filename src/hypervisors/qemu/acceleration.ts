@@ -18,9 +18,9 @@ export interface AccelerationInput {
   readonly host: Host;
   /** Where verdicts are remembered. */
   readonly cacheFolder: string;
-  /** A kernel ELF that prints a line as soon as it runs: the proof that guests run. */
+  /** The demo kernel's ELF, which holds the program that proves that guests run. */
   readonly proofKernel: string | undefined;
-  /** How long a guest may take to its first line when it is tried out; 3 s. */
+  /** How long a guest may take when it is tried out; 3 s. */
   readonly proofLimitMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }

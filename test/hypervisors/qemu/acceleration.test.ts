@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Host } from "../../../src/hypervisors/host.ts";
 import { type AccelerationInput, chooseAcceleration } from "../../../src/hypervisors/qemu/acceleration.ts";
@@ -9,7 +10,8 @@ import { guestRuns } from "../../../src/hypervisors/qemu/proof.ts";
 import { temporaryFolder, writeTinyKernel } from "../tiny-guest.ts";
 
 const folder = temporaryFolder();
-const kernel = writeTinyKernel(join(folder, "kernel.elf"));
+const kernel = fileURLToPath(new URL("../../../guest/prebuilt/osv-demo-loader.elf", import.meta.url));
+const PASSES = "echo 'Self-test passed.'";
 let count = 0;
 
 const linux: Host = { platform: "linux", arch: "x64", hostname: "h", bootId: "boot-1", kvmDevice: "/dev/null" };
@@ -18,7 +20,7 @@ function input(changes: Partial<AccelerationInput> = {}): AccelerationInput {
   return {
     wanted: "auto",
     disabled: false,
-    qemu: stubQemu("echo a line").qemu,
+    qemu: stubQemu(PASSES).qemu,
     host: linux,
     cacheFolder: join(folder, `cache-${++count}`),
     proofKernel: kernel,
@@ -53,12 +55,50 @@ describe("with a real QEMU", () => {
     });
   });
 
+  test("a kernel that prints a line and powers off is no proof", async () => {
+    // The tiny kernel takes what follows the first blank for its command line: here the rest of its own name.
+    const banner = writeTinyKernel(join(folder, "a Powers-off.elf"));
+    expect(await guestRuns({ acceleration: "tcg", qemu, kernel: banner, limitMs: 30_000 })).toEqual({
+      runs: false,
+      reason: "ended at once (without a word)",
+    });
+  });
+
   test("a kernel that is none is no proof", async () => {
     const bad = join(folder, "bad.elf");
     writeFileSync(bad, "not a kernel");
     expect(await guestRuns({ acceleration: "tcg", qemu, kernel: bad, limitMs: 30_000 })).toMatchObject({
       runs: false,
       reason: expect.stringMatching(/^ended at once \(.+\)$/),
+    });
+  });
+});
+
+describe("on the console", () => {
+  const line = "Self-test passed.";
+
+  test.each([
+    ["after other lines", `Demo kernel\r\nCmdline: /proc/self-test\r\n${line}\r\n`],
+    ["with a bare line feed", `${line}\n`],
+  ])("the line counts %s", async (_, output) => {
+    const { qemu } = stubQemu(`printf '${output}'`);
+    expect((await guestRuns({ acceleration: "kvm", qemu, kernel })).runs).toBe(true);
+  });
+
+  test("the line counts in pieces", async () => {
+    const { qemu } = stubQemu("printf 'Self-test '; sleep 0.1; printf 'passed.\\r\\n'; exec sleep 1000");
+    expect((await guestRuns({ acceleration: "kvm", qemu, kernel })).runs).toBe(true);
+  });
+
+  test.each([
+    ["a banner alone", "Demo kernel\r\n"],
+    ["a part of a longer line", `Not yet: ${line}\r\n${line} Or not?\r\n`],
+    ["a line that does not end", line],
+  ])("%s does not count", async (_, output) => {
+    const { qemu } = stubQemu(`printf '${output}'; exec sleep 1000`);
+    expect(await guestRuns({ acceleration: "kvm", qemu, kernel, limitMs: 500 })).toEqual({
+      runs: false,
+      reason: "did not pass its self-test within 0.5 s",
     });
   });
 });
@@ -79,7 +119,7 @@ describe("auto", () => {
     ["the processor is another one", { arch: "arm64" }, "arm64", "--accel tcg"],
     ["the device is a folder", { kvmDevice: "/dev" }, "does not open (EISDIR)", "kvm_intel"],
   ])("falls back to TCG with a warning when %s, and starts nothing", async (_, host, reason, cure) => {
-    const stub = stubQemu("echo a line");
+    const stub = stubQemu(PASSES);
     const choice = await chooseAcceleration(input({ host: { ...linux, ...host }, qemu: stub.qemu }));
     expect(choice.acceleration).toBe("tcg");
     expect(choice.warning?.text).toContain(reason);
@@ -106,7 +146,7 @@ describe("auto", () => {
 
   test("falls back when the guest hangs, after a short limit, and leaves no process", async () => {
     const { qemu } = stubQemu(`echo $$ > ${folder}/hanging; exec sleep 1000`);
-    const choice = await chooseAcceleration(input({ qemu }));
+    const choice = await chooseAcceleration(input({ qemu, proofLimitMs: 500 }));
     expect(choice).toMatchObject({
       acceleration: "tcg",
       warning: { text: expect.stringContaining("printed nothing") },
@@ -122,7 +162,7 @@ describe("auto", () => {
 describe("the verdict", () => {
   test("is remembered, good or bad, for this boot and this QEMU", async () => {
     for (const [script, acceleration] of [
-      ["echo a line", "kvm"],
+      [PASSES, "kvm"],
       ["exit 1", "tcg"],
     ] as const) {
       const stub = stubQemu(script);
@@ -137,7 +177,7 @@ describe("the verdict", () => {
   });
 
   test("is found anew when the memory is damaged", async () => {
-    const stub = stubQemu("echo a line");
+    const stub = stubQemu(PASSES);
     const damaged = input({ qemu: stub.qemu });
     mkdirSync(damaged.cacheFolder);
     writeFileSync(join(damaged.cacheFolder, "acceleration.json"), '{"bootId":"boot-1","verdicts":{"kvm":tr');
@@ -152,7 +192,7 @@ describe("the verdict", () => {
     setTimeout(() => controller.abort(), 100);
     await expect(choice).rejects.toMatchObject({ code: "interrupted" });
     rmSync(stub.qemu.path);
-    writeFileSync(stub.qemu.path, "#!/bin/sh\necho a line\n", { mode: 0o755 });
+    writeFileSync(stub.qemu.path, `#!/bin/sh\n${PASSES}\n`, { mode: 0o755 });
     expect((await chooseAcceleration({ ...interrupted, signal: undefined })).acceleration).toBe("kvm");
   });
 });
