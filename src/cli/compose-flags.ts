@@ -28,9 +28,14 @@ export function followLinks(input: Input): FollowLinks {
   return value === "inside" || value === "all" ? value : "never";
 }
 
-/** What the boot command is made of, as far as flags say it; `run` is the flag's name for a whole command. */
-export function bootFlags(input: Input, run: "run" | "execute") {
-  return { run: input.text(run), boot: input.list("boot"), env: parseEnvFlags(input.list("env")) };
+/** What the boot command is made of, as far as flags say it; `runFlag` is the one that takes a whole command. */
+export function bootFlags(input: Input, runFlag: "run" | "execute") {
+  return {
+    run: input.text(runFlag),
+    runFlag: `--${runFlag}`,
+    boot: input.list("boot"),
+    env: parseEnvFlags(input.list("env")),
+  };
 }
 
 /** With --pull-missing, what is missing cannot be fetched yet: said only when something is missing. */

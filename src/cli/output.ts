@@ -45,8 +45,8 @@ export class OutputReporter implements Reporter {
       return;
     }
     if (event.kind === "warning") {
-      const hint = event.hint === undefined ? "" : ` ${event.hint}`;
-      this.#line(`${this.#paint("33", "Warning:")} ${printable(event.text + hint)}`);
+      const text = event.hint === undefined ? event.text : `${sentence(event.text)} ${event.hint}`;
+      this.#line(`${this.#paint("33", "Warning:")} ${printable(text)}`);
       return;
     }
     if (this.#quiet || (event.kind === "detail" && !this.verbose)) return;
@@ -97,6 +97,11 @@ export class OutputReporter implements Reporter {
   #paint(code: string, text: string): string {
     return this.#options.colour ? `\x1b[${code}m${text}\x1b[0m` : text;
   }
+}
+
+/** Ended, so that another one can follow. */
+function sentence(text: string): string {
+  return /[.!?:]$/.test(text) ? text : `${text}.`;
 }
 
 function barLine(event: Extract<ReportEvent, { kind: "progress" }>, columns: number): string {

@@ -48,7 +48,8 @@ export async function composeFolder(request: ComposeFolderRequest, context: Cont
     followLinks: request.followLinks,
     signal: context.signal,
   });
-  const commandLine = request.commandLine === undefined ? "" : buildBootCommand({ run: request.commandLine }).text;
+  const { commandLine: run } = request;
+  const commandLine = run === undefined ? "" : buildBootCommand({ run, runFlag: "--command_line" }).text;
   if (commandLine === "") {
     context.reporter.report({
       kind: "warning",
@@ -62,7 +63,7 @@ export async function composeFolder(request: ComposeFolderRequest, context: Cont
 export interface ComposePackageRequest extends ComposeOptions {
   readonly project: Project;
   readonly require: readonly string[];
-  readonly boot: Pick<BootRequest, "run" | "boot" | "env">;
+  readonly boot: Pick<BootRequest, "run" | "runFlag" | "boot" | "env">;
   /** Compose only if something has changed since the image of this name was composed. */
   readonly onlyIfChanged: boolean;
 }

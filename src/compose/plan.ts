@@ -1,5 +1,5 @@
 import type { PackageIndex } from "../packages/package-index.ts";
-import { type Requirement, resolveDependencies } from "../packages/resolve.ts";
+import { cycleError, type Requirement, resolveDependencies } from "../packages/resolve.ts";
 import type { Project } from "../project/project.ts";
 import { parseRunConfig, type RunConfig, runtimeDependencies } from "../project/run-config.ts";
 import { type RunScript, resolveRunConfigs } from "../project/run-scripts.ts";
@@ -43,7 +43,9 @@ export async function makePlan(request: PlanRequest, layout: Layout, context: Co
   const { project, base } = request;
   const available = new Set(packageNames(layout));
   const hasBase = available.has(base);
-  const requiredBy = `the project ${project.manifest.name}`;
+  const { name: ownName } = project.manifest;
+  if (project.manifest.require.includes(ownName)) throw cycleError([ownName, ownName]);
+  const requiredBy = `the project ${ownName}`;
   const roots: Requirement[] = [
     ...(hasBase ? [{ name: base, requiredBy: "every image" }] : []),
     ...(project.runConfig === undefined ? [] : runtimeDependencies(project.runConfig)).map((name) => ({
@@ -55,12 +57,12 @@ export async function makePlan(request: PlanRequest, layout: Layout, context: Co
   ];
   const packages = await resolveDependencies({
     // A project may be in the store under its own name, and its sets may be based on one another: it is not its own package.
-    roots: roots.filter(({ name }) => name !== project.manifest.name),
+    roots: roots.filter(({ name }) => name !== ownName),
     load: (name) => loadPackage(name, layout, context),
     available: () => available,
   });
   const scripts = resolveRunConfigs({
-    project: { name: project.manifest.name, runConfig: project.runConfig },
+    project: { name: ownName, runConfig: project.runConfig },
     packages: packages.map(({ name, runConfig }) => ({ name, runConfig })),
   });
   for (const { name } of packages) context.reporter.report({ kind: "detail", text: `Package ${name}` });

@@ -34,28 +34,49 @@ interface ConfigFile {
 }
 
 /**
- * The settings in force: `$CAPSTAN_ROOT/config.yaml` before the environment before the default; a command's flags come
- * before all of them. Keys and variables are those of the original.
+ * The settings in force; a command's flags come before all of them. Keys, variables and their order are those of the
+ * original: the address of the repository is that of `$CAPSTAN_ROOT/config.yaml` before that of the environment, and
+ * for all others it is the other way round.
  */
 export function readSettings(context: Pick<Context, "env" | "cwd">): Settings {
   const { env } = context;
   const root = readRoot(context);
   const path = join(root.value, "config.yaml");
   const file = readConfigFile(path);
-  const choose = <T>(fromFile: T | undefined, fromEnv: T | undefined, fallback: T): Setting<T> => {
-    if (fromFile !== undefined) return { value: fromFile, from: "config.yaml" };
-    if (fromEnv !== undefined) return { value: fromEnv, from: "environment" };
-    return { value: fallback, from: "default" };
-  };
   return {
     root,
-    repositoryUrl: choose(file?.repositoryUrl, text(env.CAPSTAN_REPO_URL), DEFAULT_URL),
-    releaseTag: choose(file?.releaseTag, undefined, "any"),
-    disableKvm: choose(file?.disableKvm, readSwitch("CAPSTAN_DISABLE_KVM", env.CAPSTAN_DISABLE_KVM), false),
-    qemuAioType: choose(file?.qemuAioType, readAioType("CAPSTAN_QEMU_AIO_TYPE", env.CAPSTAN_QEMU_AIO_TYPE), "threads"),
-    qemuPath: choose(undefined, text(env.CAPSTAN_QEMU_PATH), undefined),
-    qemuBridgeHelper: choose(undefined, text(env.CAPSTAN_QEMU_BRIDGE_HELPER), undefined),
+    repositoryUrl: choose([inFile(file?.repositoryUrl), inEnvironment(text(env.CAPSTAN_REPO_URL))], DEFAULT_URL),
+    releaseTag: choose([inFile(file?.releaseTag)], "any"),
+    disableKvm: choose(
+      [inEnvironment(readSwitch("CAPSTAN_DISABLE_KVM", env.CAPSTAN_DISABLE_KVM)), inFile(file?.disableKvm)],
+      false,
+    ),
+    qemuAioType: choose(
+      [inEnvironment(readAioType("CAPSTAN_QEMU_AIO_TYPE", env.CAPSTAN_QEMU_AIO_TYPE)), inFile(file?.qemuAioType)],
+      "threads",
+    ),
+    qemuPath: choose([inEnvironment(text(env.CAPSTAN_QEMU_PATH))], undefined),
+    qemuBridgeHelper: choose([inEnvironment(text(env.CAPSTAN_QEMU_BRIDGE_HELPER))], undefined),
   };
+}
+
+interface Candidate<T> {
+  readonly value: T | undefined;
+  readonly from: "config.yaml" | "environment";
+}
+
+function inFile<T>(value: T | undefined): Candidate<T> {
+  return { value, from: "config.yaml" };
+}
+
+function inEnvironment<T>(value: T | undefined): Candidate<T> {
+  return { value, from: "environment" };
+}
+
+/** The first of them that is set. */
+function choose<T>(candidates: readonly Candidate<T>[], fallback: T): Setting<T> {
+  for (const { value, from } of candidates) if (value !== undefined) return { value, from };
+  return { value: fallback, from: "default" };
 }
 
 function readRoot({ env, cwd }: Pick<Context, "env" | "cwd">): Setting<string> {

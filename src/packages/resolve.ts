@@ -88,8 +88,8 @@ export function howToGet(name: string, meant: string | undefined): string {
   return `${otherwise} ${name}.mpm and run 'capstan package import ${name}.mpm', or run it in the folder of its project.`;
 }
 
-/** Only what lies on the cycle, from its first package back to the same one; the middle of a very long one is left out. */
-function cycleError(path: readonly string[]): CapstanError {
+/** Shows what lies on the cycle, from its first package back to the same one; the middle of a very long one is left out. */
+export function cycleError(path: readonly string[]): CapstanError {
   const last = path.at(-1) ?? "";
   const cycle = path.slice(path.indexOf(last));
   const shown = cycle.length > SHOWN ? [...cycle.slice(0, SHOWN / 2), "…", ...cycle.slice(-SHOWN / 2)] : cycle;

@@ -9,8 +9,10 @@ import { quoted } from "./text-file.ts";
 export type BootOrigin = "run" | "boot" | "composed" | "config" | "default";
 
 export interface BootRequest {
-  /** A command line as it is (`--run`, `-e`). */
+  /** A command line as it is. */
   readonly run?: string | undefined;
+  /** The flag that `run` was given with, for messages; `--run`. */
+  readonly runFlag?: string | undefined;
   /** Names of configuration sets (`--boot`). */
   readonly boot?: readonly string[] | undefined;
   /** The command line that an image was composed with: kept unless another one is asked for. */
@@ -51,7 +53,7 @@ export function addEnv(line: string, env: ReadonlyMap<string, string>): string {
   if (commands === "") {
     throw new CapstanError("There is no command that the variables of --env could be set for", {
       code: "no-command",
-      hint: "Say what to run with --boot or --run (-e).",
+      hint: "Say what to run too: with --boot, or with a whole command (--run of package compose, --execute of run).",
       exitCode: ExitCode.usage,
     });
   }
@@ -288,8 +290,8 @@ function parseScriptOption(word: string): EnvSetting | undefined {
 }
 
 function choose(request: BootRequest): BootCommandLine {
-  const { run, boot, composed, configDefault } = request;
-  if (run !== undefined) return { text: checkedRun(run), origin: "run" };
+  const { run, runFlag = "--run", boot, composed, configDefault } = request;
+  if (run !== undefined) return { text: checkedRun(run, runFlag), origin: "run" };
   if (boot !== undefined && boot.length > 0) {
     for (const name of boot) checkSetName(name, request.sets);
     return { text: runScripts(boot), origin: "boot" };
@@ -305,11 +307,11 @@ function runScripts(names: readonly string[]): string {
   return names.map((name) => `runscript ${quoteWord(`/run/${name.trim()}`)};`).join("");
 }
 
-function checkedRun(run: string): string {
+function checkedRun(run: string, flag: string): string {
   const { commands } = parseCommandLine(run);
   const problem = commandProblem(run, "line") ?? (commands.length === 0 ? "there is no command in it" : undefined);
   if (problem === undefined) return run;
-  throw new CapstanError(`--run ${quoted(run)}: ${problem}`, {
+  throw new CapstanError(`${flag} ${quoted(run)}: ${problem}`, {
     code: "bad-command",
     hint: "Words are separated by blanks; a word with blanks in it goes into double quotes.",
     exitCode: ExitCode.usage,
@@ -337,7 +339,10 @@ function checkSetName(name: string, sets: readonly string[] | undefined): void {
 function missingWarning(names: readonly string[], sets: readonly string[] | undefined): { warning?: string } {
   const missing = sets === undefined ? undefined : names.find((name) => !sets.includes(name));
   if (missing === undefined || sets === undefined) return {};
-  const choice = sets.length === 0 ? "" : ` The sets are: ${sets.join(", ")}.`;
+  const choice =
+    sets.length === 0
+      ? " Write a meta/run.yaml ('capstan runtime init'), or give the command with --run."
+      : ` Choose one with --boot: ${sets.join(", ")}.`;
   return { warning: `The image will run the configuration set '${missing}', and there is none of that name.${choice}` };
 }
 

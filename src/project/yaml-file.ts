@@ -27,7 +27,8 @@ export function readYaml<T>(source: Uint8Array | string, options: YamlFileOption
   const text = decodeText(typeof source === "string" ? Buffer.from(source) : source, options.name);
   const problems: Problem[] = [];
   const node = parseYamlNodes(text, problems);
-  if (problems.length > 0) throw yamlError(problems, text, options.name);
+  // Without syntax there is nothing to read; what is wrong with single keys is told with all the rest.
+  if (node === undefined && problems.length > 0) throw yamlError(problems, text, options.name);
   const file = new YamlFile(text, options.name, problems);
   const result = read(file.root(node));
   if (options.unknownKeys !== "ignore") file.reportUnknownKeys();

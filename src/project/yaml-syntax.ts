@@ -57,7 +57,10 @@ const TOKEN_LIMIT = 100_000;
 /** Values that aliases (`*name`) and merge keys (`<<`) may repeat in one file, counted as if they were written out. */
 const REPEAT_LIMIT = 10_000;
 
-/** The nodes of a YAML text of one document. Problems of syntax are added to `problems`; undefined: nothing in it. */
+/**
+ * The nodes of a YAML text of one document; undefined: nothing in it, or nothing that can be read on. Problems are added
+ * to `problems`; of a key that stands twice, the first one counts, so that the rest of the file can be judged too.
+ */
 export function parseYamlNodes(text: string, problems: Problem[]): YamlNode | undefined {
   const tokens = tokenize(text, problems);
   if (tokens === undefined) return undefined;
@@ -135,7 +138,10 @@ function convert(root: Node, problems: Problem[]): YamlNode | undefined {
   /** How many values a node stands for when its aliases are written out. */
   const weights = new Map<YamlNode, number>();
   let repeated = 0;
-  return node(root);
+  let doubleKeys = 0;
+  const before = problems.length;
+  const converted = node(root);
+  return problems.length - before === doubleKeys ? converted : undefined;
 
   function node(source: unknown): YamlNode {
     if (isAlias(source)) return alias(source.source, source.range?.[0] ?? 0);
@@ -194,6 +200,7 @@ function convert(root: Node, problems: Problem[]): YamlNode | undefined {
       } else if (key.text === "<<" && isScalar(pair.key) && pair.key.type === "PLAIN") {
         merges.push({ value, at: key.at });
       } else if (entries.has(key.text)) {
+        doubleKeys++;
         problems.push({ at: key.at, text: `the key '${key.text.slice(0, 60)}' stands here a second time` });
       } else {
         entries.set(key.text, { keyAt: key.at, value });

@@ -8,7 +8,7 @@ export function roundUp(value: number, unit: number): number {
   return rest === 0 ? value : value - rest + unit;
 }
 
-/** `1.4 MB`-like text in powers of 1024 with the units that users type (`K`, `M`, `G`, `T`). */
+/** `1.4 MiB`: in powers of 1024. */
 export function formatSize(bytes: number): string {
   if (bytes < KiB) return `${bytes} B`;
   let value = bytes;

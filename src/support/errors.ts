@@ -1,6 +1,6 @@
 /**
  * The exit codes of the command line, after BSD's sysexits(3) where one fits.
- * They are part of the interface: docs/reference/exit-codes.md is generated from this table.
+ * They are part of the interface: docs/reference/cli.md shows them with a sentence each.
  */
 export const ExitCode = {
   ok: 0,

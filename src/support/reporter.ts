@@ -20,5 +20,3 @@ export interface Reporter {
   /** Whether details are shown: lets a caller skip the making of texts that nobody reads. */
   readonly verbose: boolean;
 }
-
-export const silentReporter: Reporter = { report: () => {}, verbose: false };

@@ -27,7 +27,7 @@ async function bash(line: string): Promise<string[]> {
     `COMP_CWORD=${words.length - 1}`,
     "COMPREPLY=()",
     "_capstan",
-    "printf '%s\\n' \"${COMPREPLY[@]}\"",
+    `printf '%s\\n' "\${COMPREPLY[@]}"`,
   ].join("\n");
   const { stdout, stderr } = await sandbox.shell(script);
   expect(stderr).toBe("");

@@ -120,7 +120,7 @@ const sessions: Readonly<Record<string, Session>> = {
       name: "greeter",
       path: inStore("repository/greeter/greeter.qemu"),
       commandLine: "runscript /run/default;",
-      files: 5,
+      files: 4,
     },
   },
   compose: {

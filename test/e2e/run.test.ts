@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { boot, compile, lacksGuests, REPORT, ROADS, SLEEP, SMALL, told } from "../support/guest.ts";
 import { describeUnless, lacksProgram, testUnless } from "../support/machine.ts";
 import { type Finished, repository, Sandbox, STACK, sha256 } from "../support/sandbox.ts";
@@ -154,6 +154,19 @@ describeUnless(lacking)("running an image", () => {
     expect(code).toBe(64);
     expect(stderr).toContain("is not a port forwarding");
   });
+});
+
+describeUnless(lacking)("D15: versions of QEMU are compared as versions", () => {
+  test.each(["1.3.0", "7.2.22", "8.0.0", "9.1.2", "10.0.2", "11.2.90"])(
+    "%s has a source of randomness",
+    async (version) => {
+      sandbox.write({ [`qemu-${version}`]: `#!/bin/sh\necho 'QEMU emulator version ${version} (Test)'\n` });
+      const CAPSTAN_QEMU_PATH = sandbox.executable(sandbox.path(`qemu-${version}`));
+      expect(await sandbox.ok(["run", "image", "--dry-run"], { env: { CAPSTAN_QEMU_PATH } })).toContain(
+        "virtio-rng-pci",
+      );
+    },
+  );
 });
 
 describeUnless(lacking)("running the project of this folder", () => {

@@ -1,4 +1,4 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CapstanError, ExitCode, isErrno } from "../../support/errors.ts";
 import { isRecord } from "../../support/records.ts";
@@ -113,7 +113,7 @@ async function refusalByTrying(hardware: "kvm" | "hvf", input: AccelerationInput
       cure: "Force it with --accel, or reinstall capstan.",
     };
   }
-  const result = await remembered(input, hardware, () =>
+  const result = await remembered(input, `${hardware} ${qemu.identity} ${kernelIdentity(proofKernel)}`, () =>
     guestRuns({ acceleration: hardware, qemu, kernel: proofKernel, limitMs: proofLimitMs, signal }),
   );
   if (result.runs) return undefined;
@@ -123,16 +123,20 @@ async function refusalByTrying(hardware: "kvm" | "hvf", input: AccelerationInput
   };
 }
 
-/** A verdict holds for this boot of the machine and this QEMU: a new kernel, module or QEMU is tried anew. */
+function kernelIdentity(path: string): string {
+  const { size, mtimeMs } = statSync(path);
+  return `${size}:${mtimeMs}`;
+}
+
+/** A verdict holds for this boot of the machine, this QEMU and this kernel of ours: with another one it is tried anew. */
 async function remembered(
-  { cacheFolder, host, qemu }: AccelerationInput,
-  hardware: "kvm" | "hvf",
+  { cacheFolder, host }: AccelerationInput,
+  key: string,
   tryIt: () => Promise<ProofResult>,
 ): Promise<ProofResult> {
   const path = join(cacheFolder, "acceleration.json");
   const cache = readCache(path);
   const verdicts = cache.bootId === host.bootId && isRecord(cache.verdicts) ? cache.verdicts : {};
-  const key = `${hardware} ${qemu.identity}`;
   const known = verdicts[key];
   if (isRecord(known) && typeof known.runs === "boolean" && typeof known.reason === "string") {
     return { runs: known.runs, reason: known.reason };
