@@ -1,11 +1,14 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { FollowLinks } from "../filesystems/host-tree.ts";
 import { parseEnvFlags } from "../project/boot-command.ts";
-import { findLoader, type Loader } from "../store/loaders.ts";
+import { loadProject, type Project } from "../project/project.ts";
+import { DEFAULT_LOADER, type Loader } from "../store/loaders.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import { parseSize } from "../support/sizes.ts";
 import type { CommandContext } from "./answer.ts";
+import { findLoaderOrFile } from "./find-image.ts";
 import type { Input } from "./input.ts";
-import { openStore } from "./store.ts";
 
 /** The flags that all commands which compose have. */
 export interface ComposeFlags {
@@ -14,13 +17,18 @@ export interface ComposeFlags {
 }
 
 export function composeFlags(input: Input, context: CommandContext): ComposeFlags {
-  const { layout, builtin } = openStore(context);
   const size = input.text("size");
   if (size !== undefined) parseSize(size, { flag: "--size" });
   return {
-    loader: findLoader(layout, input.text("loader_image") ?? "osv-loader", builtin),
+    loader: findLoaderOrFile(input.text("loader_image") ?? DEFAULT_LOADER, context),
     followLinks: followLinks(input),
   };
+}
+
+/** The project of this folder. One with a meta/run.yaml alone goes by a default manifest, as in the original. */
+export function projectToCompose(context: CommandContext): Project {
+  const hasRunConfig = existsSync(join(context.cwd, "meta", "run.yaml"));
+  return loadProject(context.cwd, context, { missingManifest: hasRunConfig ? "default" : "refuse" });
 }
 
 export function followLinks(input: Input): FollowLinks {

@@ -77,7 +77,10 @@ function overview(): string {
       "",
     ]),
     "Flags of every command:",
-    ...columns(globalFlags.map((flag) => [flagUsage(flag), flag.text])),
+    ...columns([
+      ...globalFlags.map((flag) => [flagUsage(flag), flag.text] as const),
+      ["    --version", "Print the version; -v alone does so, too."],
+    ]),
     "",
     "Run `capstan help <command>` for the arguments and flags of a command.",
     "",

@@ -3,7 +3,7 @@ import type { CapstanError } from "../support/errors.ts";
 import { didYouMean } from "../support/suggest.ts";
 import { Input, usageError } from "./input.ts";
 import type { ArgumentSpec, CommandSpec, FlagSpec } from "./spec.ts";
-import { commands, globalFlags, groups } from "./table.ts";
+import { commands, globalFlags, groups, notYet } from "./table.ts";
 
 export type Parsed =
   | { readonly kind: "version" }
@@ -46,7 +46,11 @@ function selectCommand(argv: readonly string[]): {
   readonly path: readonly string[];
 } {
   const rest = [...argv];
-  const first = takeWord(rest, 0);
+  const first = takeWord(
+    rest,
+    0,
+    (word) => groups.some(({ name }) => name === word) || findCommand(word) !== undefined,
+  );
   if (first === undefined) return { command: undefined, rest, path: [] };
   const group = groups.find(({ name }) => name === first.word);
   if (group === undefined) {
@@ -54,26 +58,47 @@ function selectCommand(argv: readonly string[]): {
     if (command === undefined) throw unknownCommand(first.word);
     return { command, rest, path: [] };
   }
-  const second = takeWord(rest, first.index);
+  const second = takeWord(rest, first.index, (word) => findCommand(`${group.name} ${word}`) !== undefined);
   if (second === undefined) return { command: undefined, rest, path: [group.name] };
   const command = findCommand(`${group.name} ${second.word}`);
   if (command === undefined) throw unknownCommand(`${group.name} ${second.word}`);
   return { command, rest, path: [] };
 }
 
-/** Removes and returns the first word that is neither a flag nor the value of a global one. */
-function takeWord(rest: string[], from: number): { readonly word: string; readonly index: number } | undefined {
+interface TakenWord {
+  readonly word: string;
+  readonly index: number;
+}
+
+/**
+ * Removes and returns the first word that is no flag. A word behind a flag may be the flag's value, which nobody knows
+ * before the command is known: it is passed over when one that `isKnown` comes later.
+ */
+function takeWord(rest: string[], from: number, isKnown: (word: string) => boolean): TakenWord | undefined {
+  let doubtful: TakenWord | undefined;
   for (let index = from; index < rest.length; index++) {
     const word = rest[index] ?? "";
-    if (word === "--") return undefined;
-    if (word.startsWith("-") && word !== "-") {
-      if (globalFlags.some((flag) => flag.value !== undefined && isSpelled(word, flag))) index++;
-      continue;
+    if (word === "--") break;
+    if (isFlag(word)) continue;
+    const found = { word, index };
+    if (isKnown(word) || !mayTakeValue(rest[index - 1])) {
+      const taken = isKnown(word) ? found : (doubtful ?? found);
+      rest.splice(taken.index, 1);
+      return taken;
     }
-    rest.splice(index, 1);
-    return { word, index };
+    doubtful ??= found;
   }
-  return undefined;
+  if (doubtful !== undefined) rest.splice(doubtful.index, 1);
+  return doubtful;
+}
+
+function isFlag(word: string): boolean {
+  return word.startsWith("-") && word !== "-";
+}
+
+function mayTakeValue(word: string | undefined): boolean {
+  if (word === undefined || !isFlag(word) || word.includes("=")) return false;
+  return !globalFlags.some((flag) => flag.value === undefined && isSpelled(word, flag));
 }
 
 /** Flags alone: one that no command knows is the mistake, else it is that nothing is asked for. */
@@ -95,6 +120,12 @@ function findCommand(name: string): CommandSpec | undefined {
 }
 
 function unknownCommand(name: string): CapstanError {
+  if (notYet.commands.includes(name)) {
+    return usageError(
+      `The command '${name}' of the original Capstan is not in this version.`,
+      "Run `capstan help` for the commands that are.",
+    );
+  }
   const known = commands.filter((command) => command.hidden !== true).map((command) => command.name);
   const groupNames = groups.map((group) => group.name);
   return usageError(
@@ -194,6 +225,12 @@ function respell(
 
 function unknownFlag(rawName: string, flags: readonly FlagSpec[], command: CommandSpec): CapstanError {
   const name = rawName.replace(/^-+/, "");
+  if (notYet.flags.includes(name)) {
+    return usageError(
+      `The flag ${rawName} of the original Capstan is not in this version, which knows no remote repositories.`,
+      helpHint(command),
+    );
+  }
   const candidates = flags.map((flag) => `--${flag.long}`);
   const suggestion = name.length > 1 ? didYouMean(`--${name}`, candidates) : "";
   return usageError(`Unknown flag '${rawName}' for \`capstan ${command.name}\`.${suggestion}`, helpHint(command));

@@ -14,6 +14,25 @@ export const groups: readonly GroupSpec[] = [
   { name: "config", summary: "The tool's own settings" },
 ];
 
+/** What the original has, and this version has not: people who come from there are told so. */
+export const notYet = {
+  commands: [
+    "build",
+    "info",
+    "openstack",
+    "package compose-remote",
+    "package pull",
+    "package search",
+    "package update",
+    "pull",
+    "search",
+    "stack",
+    "volume",
+  ],
+  /** Of every command: which remote repository, and what of it. */
+  flags: ["u", "r", "release-tag", "s3"],
+} satisfies Readonly<Record<string, readonly string[]>>;
+
 const loaderFlag: FlagSpec = {
   long: "loader_image",
   short: "l",

@@ -18,8 +18,6 @@ export interface EmitOptions {
   readonly signal?: AbortSignal | undefined;
   /** How many bytes of how many have been written: called now and then, and at the end. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Refuses host files that are links (or have become links since they were looked at). */
-  readonly noFollow?: boolean | undefined;
 }
 
 /**
@@ -129,7 +127,7 @@ class Emission {
   }
 
   async #host(index: number, size: number, path: string): Promise<void> {
-    const file = openHost(path, this.#options.noFollow === true);
+    const file = openHost(path);
     try {
       for (let done = 0; ; ) {
         // One byte more than there should be is asked for: the read that gets the last bytes shows that there are no others.
@@ -214,13 +212,14 @@ function groupByStream(files: readonly ContentSource[], extents: readonly number
   return groups;
 }
 
-function openHost(path: string, noFollow: boolean): number {
+/** Links that are to be followed were resolved when the tree was made: one that is here now is not what was looked at. */
+function openHost(path: string): number {
   // O_NONBLOCK: opening what has become a FIFO since it was looked at must not wait for a writer.
-  const flags = constants.O_RDONLY | constants.O_NONBLOCK | (noFollow ? constants.O_NOFOLLOW : 0);
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
   try {
     return openSync(path, flags);
   } catch (error) {
-    if (noFollow && isErrno(error, "ELOOP")) throw changed(path, "it has become a link");
+    if (isErrno(error, "ELOOP")) throw changed(path, "it has become a link");
     throw hostError(error, path);
   }
 }

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import { quoted } from "../project/text-file.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import { didYouMean } from "../support/suggest.ts";
@@ -45,6 +45,13 @@ export function findLoader(layout: Layout, name: string, builtin: Omit<Loader, "
     details: looked.map((path) => `looked for ${path}`),
     exitCode: ExitCode.noInput,
   });
+}
+
+/** A loader that is a file of the host, with the kernel ELF of the same name beside it. */
+export function loaderFile(path: string): Loader {
+  const stem = join(dirname(path), basename(path, extname(path)));
+  const kernel = [`${stem}-stripped.elf`, `${stem}.elf`].find((file) => existsSync(file));
+  return { name: path, image: path, kernel };
 }
 
 /** The kernel ELF that lies beside an image of the store; undefined where there is none. */

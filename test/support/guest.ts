@@ -69,6 +69,7 @@ export const SMALL = ["-m", "256M", "-c", "1"] as const;
 /** Runs an image in a small machine; the console's lines come without the carriage returns of a serial port. */
 export async function boot(sandbox: Sandbox, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
   const result = await sandbox.run(["run", ...SMALL, ...args], options);
+  if (result.stdout === "") throw new Error(`nothing on the console, exit code ${result.code}: ${result.stderr}`);
   return { ...result, stdout: result.stdout.replaceAll("\r", "") };
 }
 

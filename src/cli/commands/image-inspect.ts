@@ -57,7 +57,7 @@ function render(value: Description): string {
     `file          ${value.path}`,
     `format        ${value.format}, ${formatSize(value.virtualSize)} for the guest, ${formatSize(value.storedSize)} on disk`,
     `loader        ${value.loader === null ? "none" : `kernel of ${formatSize(value.loader.payloadSize)}, packed`}`,
-    `boot command  ${value.commandLine ?? "none"}`,
+    `boot command  ${value.commandLine || "none"}`,
     ...value.partitions.map(
       ({ number, type, start, size }) =>
         `partition ${number}   type 0x${type.toString(16)}, at byte ${start}, ${formatSize(size)}`,

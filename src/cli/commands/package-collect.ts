@@ -1,7 +1,6 @@
 import { collect } from "../../compose/collect.ts";
-import { loadProject } from "../../project/project.ts";
 import type { Answer, CommandContext } from "../answer.ts";
-import { followLinks, withPullMissing } from "../compose-flags.ts";
+import { followLinks, projectToCompose, withPullMissing } from "../compose-flags.ts";
 import type { Input } from "../input.ts";
 import { openStore } from "../store.ts";
 
@@ -9,7 +8,7 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
   const value = await withPullMissing(input, () =>
     collect(
       {
-        project: loadProject(context.cwd, context),
+        project: projectToCompose(context),
         layout: openStore(context).layout,
         require: input.list("require"),
         followLinks: followLinks(input),

@@ -1,12 +1,11 @@
 import { composePackage } from "../../compose/compose.ts";
-import { loadProject } from "../../project/project.ts";
 import type { Answer, CommandContext } from "../answer.ts";
-import { bootFlags, composeFlags, withPullMissing } from "../compose-flags.ts";
+import { bootFlags, composeFlags, projectToCompose, withPullMissing } from "../compose-flags.ts";
 import type { Input } from "../input.ts";
 import { openStore } from "../store.ts";
 
 export async function run(input: Input, context: CommandContext): Promise<Answer> {
-  const project = loadProject(context.cwd, context);
+  const project = projectToCompose(context);
   const value = await withPullMissing(input, () =>
     composePackage(
       {

@@ -39,7 +39,6 @@ export async function writeTar(tree: FileTree, options: TarWriteOptions): Promis
   await emitContents(files, {
     signal: options.signal,
     onProgress: options.onProgress,
-    noFollow: true,
     async write(index, chunk) {
       const file = files[index];
       if (file !== undefined) for (const bytes of headers.upTo(file)) await out.put(bytes);
