@@ -2,12 +2,12 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { root, setUp } from "./setup.mjs";
 
 setUp(["qemu"]);
 
-const store = process.env.CAPSTAN_ROOT ?? join(process.env.HOME ?? homedir(), ".capstan");
+const store = resolve(process.env.CAPSTAN_ROOT || join(process.env.HOME || homedir(), ".capstan"));
 const hasLoader = ["osv-loader", "mike/osv-loader"].some((name) =>
   existsSync(join(store, "repository", name, "osv-loader.qemu")),
 );
@@ -31,6 +31,8 @@ function capstan(...args) {
   console.log(`\n$ capstan ${args.join(" ")}`);
   const result = spawnSync(process.execPath, [join(root, "bin", "capstan"), ...args], {
     cwd: project,
+    // The commands run in another folder than this one, and a relative path would lead elsewhere there.
+    env: { ...process.env, CAPSTAN_ROOT: store },
     stdio: "inherit",
   });
   if (result.status !== 0) {

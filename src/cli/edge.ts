@@ -46,10 +46,12 @@ async function runCommand(
     const module = await command.load();
     const answer = await module.run(input, makeContext({ interrupts, reporter, program }));
     reporter.clear();
+    // What is left is to print, perhaps to a reader that does not read: nothing would have to be tidied up.
+    interrupts.finish();
     await printAnswer(answer, input.on("json"));
     return answer.exitCode ?? ExitCode.ok;
   } finally {
-    interrupts.close();
+    interrupts.finish();
     // Input that was read for a guest would keep the process alive.
     process.stdin.unref?.();
   }
@@ -87,13 +89,12 @@ function fail(error: unknown, reporter: OutputReporter): number {
 class Interrupts {
   readonly #controller = new AbortController();
   #handler: (() => void) | undefined;
-  readonly #onInterrupt = () => this.#receive(ExitCode.interrupted);
-  readonly #onTerminate = () => this.#receive(ExitCode.terminated);
+  #finished = false;
 
   constructor() {
-    process.on("SIGINT", this.#onInterrupt);
-    process.on("SIGTERM", this.#onTerminate);
-    process.on("SIGHUP", this.#onTerminate);
+    process.on("SIGINT", () => this.#receive(ExitCode.interrupted));
+    process.on("SIGTERM", () => this.#receive(ExitCode.terminated));
+    process.on("SIGHUP", () => this.#receive(ExitCode.terminated));
   }
 
   get signal(): AbortSignal {
@@ -107,10 +108,12 @@ class Interrupts {
     };
   }
 
-  close(): void {
-    process.off("SIGINT", this.#onInterrupt);
-    process.off("SIGTERM", this.#onTerminate);
-    process.off("SIGHUP", this.#onTerminate);
+  /**
+   * From now on a signal ends the process at once. The handlers stay: without them, a Ctrl-C in the last moments would
+   * kill the process, and its exit code would be another one by chance.
+   */
+  finish(): void {
+    this.#finished = true;
   }
 
   #receive(exitCode: ExitCode): void {
@@ -118,7 +121,7 @@ class Interrupts {
       this.#handler();
       return;
     }
-    if (this.#controller.signal.aborted) process.exit(exitCode);
+    if (this.#finished || this.#controller.signal.aborted) process.exit(exitCode);
     this.#controller.abort(new InterruptedError(exitCode));
   }
 }

@@ -10,6 +10,7 @@ import { checkImageName } from "../store/names.ts";
 import { KERNEL_SUFFIX, stageImage } from "../store/stage.ts";
 import { formatSize } from "../support/bytes.ts";
 import type { Context } from "../support/context.ts";
+import { count } from "../support/count.ts";
 import { fingerprint, HostFingerprint, storedFingerprint } from "./fingerprint.ts";
 import { mergeTree } from "./merge.ts";
 import { BASE_PACKAGE, makePlan } from "./plan.ts";
@@ -130,7 +131,10 @@ async function storeImage(request: StoreRequest, context: Context): Promise<Comp
     const meta = { ...request.meta, created: formatLocalTime(context.now()), inputs: request.inputs };
     const path = await stage.commit(meta, kernel);
     const { files } = measureTree(tree);
-    context.reporter.report({ kind: "step", text: `Composed ${name}: ${files} files, ${formatSize(virtualSize)}` });
+    context.reporter.report({
+      kind: "step",
+      text: `Composed ${name}: ${count(files, "file")}, ${formatSize(virtualSize)}`,
+    });
     return { name, path, commandLine, loader: loader.name, virtualSize, files, composed: true };
   } catch (error) {
     stage.abort();

@@ -243,7 +243,7 @@ test.each(Object.entries(sessions).filter(([, { answers }]) => answers))(
 
 test.each([
   ["package import", ["package", "import", project], "Imported greeter"],
-  ["compose", ["compose", "plain", "root", "-l", "builtin", "-c", "/x"], "Composed plain: 1 files"],
+  ["compose", ["compose", "plain", "root", "-l", "builtin", "-c", "/x"], "Composed plain: 1 file,"],
   ["rmi", ["rmi", "plain"], "Removed plain"],
 ])("$ capstan %s: what only does something says so on stderr, and nothing with -q", async (_, args, said) => {
   const { stdout, stderr } = await sandbox.run(args);

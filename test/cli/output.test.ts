@@ -83,7 +83,7 @@ describe("on a terminal", () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/\r[^\r\n]*\[#*-+\] [^\r\n]* of [^\r\n]*/);
     const last = stdout.slice(stdout.lastIndexOf(`${ESCAPE}[K`));
-    expect(last).toMatch(/Composed slow: 1 files/);
+    expect(last).toMatch(/Composed slow: 1 file,/);
     expect((await sandbox.terminal([...args, "-q"], { env })).stdout).toBe("");
   });
 });
@@ -105,6 +105,13 @@ describe("a reader that goes away", () => {
     expect(stderr).not.toMatch(STACK);
     expect(code).toBe(0);
   });
+});
+
+test("a reader that does not read does not keep the program from being ended", async () => {
+  // Without being ended, it would see its reader go away after four seconds, and end with 0.
+  const reader = "exec sleep 4 > /dev/null 2>&1";
+  const script = `capstan image cat ready /large > >(${reader}) & sleep 1; kill -TERM $!; wait $!; echo $?`;
+  expect((await sandbox.shell(script)).stdout).toBe("143\n");
 });
 
 describe("names and texts from others never reach the terminal raw", () => {

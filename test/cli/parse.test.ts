@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Input } from "../../src/cli/input.ts";
 import { parseCommandLine } from "../../src/cli/parse.ts";
+import { commands, notYet } from "../../src/cli/table.ts";
 import { CapstanError } from "../../src/support/errors.ts";
 
 /** The command and its input that a line of words selects; words with blanks are given as an array. */
@@ -31,6 +32,11 @@ describe("commands", () => {
     ["package list --json", "package list"],
     ["-q image -v ls x", "image ls"],
     ["-qv images", "images"],
+    ["-m 2G run x", "run"],
+    ["--memory 2G run x", "run"],
+    ["package -n hello init -t x -a y", "package init"],
+    ["-n hello package -t x init -a y", "package init"],
+    ["-r node runtime init", "runtime init"],
   ])("`capstan %s` is `%s`", (line, name) => {
     expect(parse(line).name).toBe(name);
   });
@@ -46,6 +52,34 @@ describe("commands", () => {
     expect(error.exitCode).toBe(64);
     expect(error.message).toContain(`Did you mean '${meant}'?`);
   });
+
+  test("values of flags that stand before the command are theirs", () => {
+    const { input } = parse("-m 2G --env A=b run x");
+    expect([input.text("memory"), input.list("env"), input.arg("name")]).toEqual(["2G", ["A=b"], "x"]);
+  });
+
+  test.each([
+    ["-m 2G rnu x", "2G"],
+    ["-q imges -x list", "imges"],
+    ["--x imges list", "imges"],
+  ])("`capstan %s`: the first word that could be meant is named", (line, word) => {
+    expect(refusal(line).message).toContain(`Unknown command '${word}'`);
+  });
+
+  test.each([...notYet.commands])("what the original has is told to be missing: %s", (name) => {
+    expect(commands.map((command) => command.name)).not.toContain(name);
+    expect(refusal(`${name} x`)).toMatchObject({
+      exitCode: 64,
+      message: `The command '${name}' of the original Capstan is not in this version.`,
+    });
+  });
+
+  test.each(["-u http://x images", "--s3 images", "--release-tag v1 package list", "-r any images"])(
+    "the original's flags for remote repositories: `capstan %s`",
+    (line) => {
+      expect(refusal(line).message).toContain("of the original Capstan is not in this version");
+    },
+  );
 
   test("a word that is like no command suggests none", () => {
     expect(refusal("quux").message).toBe("Unknown command 'quux'.");

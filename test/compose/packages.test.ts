@@ -77,6 +77,13 @@ describe("requirements", () => {
     expect(stderr).toContain("ring-b → ring-c → ring-a → ring-b");
   });
 
+  test("D8: a project that requires itself is a cycle", async () => {
+    sandbox.project("selfish", {}, ["selfish"]);
+    const { code, stderr } = await compose("selfish");
+    expect(code).toBe(65);
+    expect(stderr).toContain("selfish → selfish");
+  });
+
   test("D8: of a diamond, each package goes in once", async () => {
     await sandbox.package("top", { top: "1" });
     await sandbox.package("left", { left: "1" }, ["top"]);

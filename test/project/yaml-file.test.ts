@@ -193,6 +193,19 @@ describe("problems", () => {
     expect(failureOf(() => read('"\\e[31m": 1', nothing)).message).toContain("\\u{1b}[31m");
   });
 
+  test("a key that stands twice hides no other problem; an alias that leads nowhere makes no further ones", () => {
+    const known = (root: YamlMap) => [root.required("a", "write it"), root.required("b", "write it")];
+    expect(failureOf(() => read("a: 1\na: 2\nc: 3\n", known)).details).toEqual([
+      "f.yaml:1:1: 'b' is missing: write it",
+      "f.yaml:2:1: the key 'a' stands here a second time",
+      "f.yaml:3:1: unknown key 'c'. Did you mean 'a'?",
+    ]);
+    expect(failureOf(() => read("a: *x\nb: 1\n", known))).toMatchObject({
+      message: "f.yaml:1:4: the alias '*x' has no anchor before it",
+      details: [],
+    });
+  });
+
   test.each([
     ["a: 1\na: 2", "f.yaml:2:1: the key 'a' stands here a second time"],
     ["a:\n  b: 1\n  b: 1", "f.yaml:3:3: the key 'b' stands here a second time"],

@@ -1,9 +1,10 @@
 import { closeSync, existsSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { extractTree } from "../../compose/extract.ts";
-import type { RofsImage } from "../../filesystems/rofs/reader.ts";
 import { temporaryBeside, writeBeside } from "../../support/atomic.ts";
-import { CapstanError, doing, ExitCode } from "../../support/errors.ts";
+import { MiB } from "../../support/bytes.ts";
+import { CapstanError, checkAborted, doing, ExitCode } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import type { Input } from "../input.ts";
 import { entryAt, viewImage } from "../view-image.ts";
@@ -27,7 +28,9 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
         throw error;
       }
     }
-    await doing(`Writing ${target}`, () => writeBeside(target, (temporary) => writeFile(root, path, temporary)));
+    await doing(`Writing ${target}`, () =>
+      writeBeside(target, (temporary) => writeFile(root.readFile(path), temporary, context.signal)),
+    );
     return { value: { path, target, files: 1, links: 0, directories: 0 } };
   } finally {
     view.close();
@@ -57,13 +60,22 @@ function refuseExisting(target: string, mayReplace: boolean): void {
   });
 }
 
-function writeFile(root: RofsImage, path: string, temporary: string): void {
+async function writeFile(content: Iterable<Uint8Array>, temporary: string, signal: AbortSignal): Promise<void> {
   const file = openSync(temporary, "wx");
   try {
-    for (const chunk of root.readFile(path)) {
+    let sincePause = 0;
+    for (const chunk of content) {
       for (let done = 0; done < chunk.length; ) done += writeSync(file, chunk, done);
+      sincePause += chunk.length;
+      if (sincePause < PAUSE_EVERY) continue;
+      sincePause = 0;
+      await setImmediate();
+      checkAborted(signal);
     }
   } finally {
     closeSync(file);
   }
 }
+
+/** So that Ctrl-C is heard while a large file is written. */
+const PAUSE_EVERY = 8 * MiB;

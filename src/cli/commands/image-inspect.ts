@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import type { ImageView } from "../../compose/view.ts";
 import { measureTree } from "../../filesystems/tree-walk.ts";
 import { formatSize } from "../../support/bytes.ts";
+import { count } from "../../support/count.ts";
 import { CapstanError } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import type { Input } from "../input.ts";
@@ -70,6 +71,10 @@ function render(value: Description): string {
 
 function rootLine(root: NonNullable<Description["root"]>): string {
   if (root.size === null) return `${root.filesystem}, damaged`;
-  const counts = `${root.files} files, ${root.directories} directories, ${root.links} links`;
+  const counts = [
+    count(root.files ?? 0, "file"),
+    count(root.directories ?? 0, "directory"),
+    count(root.links ?? 0, "link"),
+  ].join(", ");
   return `${root.filesystem}, ${formatSize(root.size)}: ${counts}, ${formatSize(root.contentSize)} of content`;
 }

@@ -26,8 +26,9 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
 
 function listRows(root: RofsImage, path: string, recursive: boolean): Row[] {
   const entry = entryAt(root, path);
-  if (entry.type !== "directory") return root.list(path).map(({ name, entry: found }) => toRow(name, found));
-  if (recursive) return [...walk(entry)].map((walked) => toRow(walked.path.slice(1), walked.entry));
+  if (recursive && entry.type === "directory") {
+    return [...walk(entry)].map((walked) => toRow(walked.path.slice(1), walked.entry));
+  }
   return root.list(path).map(({ name, entry: found }) => toRow(name, found));
 }
 

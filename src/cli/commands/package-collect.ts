@@ -1,4 +1,5 @@
 import { collect } from "../../compose/collect.ts";
+import { count } from "../../support/count.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import { followLinks, projectToCompose, withPullMissing } from "../compose-flags.ts";
 import type { Input } from "../input.ts";
@@ -17,6 +18,6 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
       context,
     ),
   );
-  context.reporter.report({ kind: "step", text: `Collected ${value.files} files into ${value.folder}` });
+  context.reporter.report({ kind: "step", text: `Collected ${count(value.files, "file")} into ${value.folder}` });
   return { value };
 }
