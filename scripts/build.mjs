@@ -1,5 +1,5 @@
 // Bundles the command line into dist/. Chunks are split so that each command loads only what it needs.
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -14,8 +14,7 @@ try {
 }
 
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-rmSync(join(root, "dist"), { recursive: true, force: true });
-await esbuild.build({
+const { metafile } = await esbuild.build({
   absWorkingDir: root,
   entryPoints: { main: "src/cli/main.ts" },
   outdir: "dist",
@@ -32,4 +31,12 @@ await esbuild.build({
   // The package's ES modules: its build for Node is CommonJS, which cannot be split or shaken.
   alias: { yaml: join(root, "node_modules", "yaml", "browser", "index.js") },
   logLevel: "warning",
+  metafile: true,
 });
+
+// Chunks of earlier builds go last, so that a command that is just running finds its own until then.
+const made = new Set(Object.keys(metafile.outputs).map((path) => join(root, path)));
+for (const name of readdirSync(join(root, "dist"), { recursive: true })) {
+  const path = join(root, "dist", name);
+  if (!made.has(path) && statSync(path).isFile()) rmSync(path);
+}

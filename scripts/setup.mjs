@@ -19,6 +19,7 @@ const PROGRAMS = {
     brew: "gcc",
   },
   tar: { probe: ["tar"], apt: "tar", dnf: "tar", brew: "gnu-tar" },
+  python3: { probe: ["python3"], apt: "python3", dnf: "python3", brew: "python" },
 };
 
 const MANAGERS = [
@@ -67,7 +68,8 @@ function installPrograms(needed) {
   const elevate = manager.sudo && !isRoot;
   const command = [manager.program, ...manager.install, ...packages];
   if (elevate && findProgram("sudo") === undefined) {
-    fail(`These programs are missing: ${missing.join(", ")}. As root, run: ${command.join(" ")}`);
+    const prepare = manager.prepare === undefined ? "" : `${manager.program} update && `;
+    fail(`These programs are missing: ${missing.join(", ")}. As root, run: ${prepare}${command.join(" ")}`);
   }
   say(`installing ${packages.join(", ")} with ${manager.name}${elevate ? " (sudo)" : ""} …`);
   const environment = Object.entries(manager.env).map(([key, value]) => `${key}=${value}`);

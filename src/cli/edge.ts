@@ -30,8 +30,21 @@ export async function main(argv: readonly string[], program: Program): Promise<n
     }
     return await runCommand(parsed, reporter, program);
   } catch (error) {
-    return fail(error, reporter);
+    const known = withNoun(error, "The operating system refused");
+    if (known instanceof CapstanError && wantsJson(argv))
+      await print(`${JSON.stringify(errorValue(known), undefined, 2)}\n`);
+    return fail(known, reporter);
   }
+}
+
+/** Looked for in the words, since the command line may be what is wrong. */
+function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf("--");
+  return argv.slice(0, end === -1 ? argv.length : end).includes("--json");
+}
+
+function errorValue({ code, message, hint, details, exitCode }: CapstanError) {
+  return { error: { code, message, hint: hint ?? null, details, exitCode } };
 }
 
 async function runCommand(
@@ -75,11 +88,10 @@ function print(data: string | Uint8Array): Promise<void> {
 }
 
 function fail(error: unknown, reporter: OutputReporter): number {
-  const known = withNoun(error, "The operating system refused");
-  if (known instanceof CapstanError) {
-    if (known instanceof InterruptedError) reporter.clear();
-    else reporter.error(known);
-    return known.exitCode;
+  if (error instanceof CapstanError) {
+    if (error instanceof InterruptedError) reporter.clear();
+    else reporter.error(error);
+    return error.exitCode;
   }
   reporter.bug(error);
   return ExitCode.bug;

@@ -12,9 +12,10 @@ export interface OutputOptions {
 }
 
 const BAR_WIDTH = 24;
-const REDRAW_MS = 80;
-/** Shorter work shows no bar: a flicker tells nobody anything. */
-const FIRST_DRAW_MS = 300;
+/** Shorter work shows nothing of how far it is: a flicker tells nobody anything. */
+const TERMINAL_PACE = { firstMs: 300, everyMs: 80 };
+/** In a log, a line now and then. */
+const PLAIN_PACE = { firstMs: 2000, everyMs: 10_000 };
 
 /** Draws report events on stderr: bars that move on a terminal, plain lines elsewhere. */
 export class OutputReporter implements Reporter {
@@ -49,6 +50,10 @@ export class OutputReporter implements Reporter {
       this.#line(`${this.#paint("33", "Warning:")} ${printable(text)}`);
       return;
     }
+    if (event.kind === "failure") {
+      this.#line(`${this.#paint("31", "Error:")} ${printable(event.text)}`);
+      return;
+    }
     if (this.#quiet || (event.kind === "detail" && !this.verbose)) return;
     const text = printable(event.text);
     this.#line(event.kind === "detail" ? this.#paint("2", `  ${text}`) : text);
@@ -74,19 +79,25 @@ export class OutputReporter implements Reporter {
     this.#barShown = false;
   }
 
-  #progress(event: Extract<ReportEvent, { kind: "progress" }>): void {
-    if (this.#quiet || !this.#options.terminal) return;
-    const now = this.#options.now();
-    if (this.#current?.text !== event.text) this.#current = { text: event.text, since: now };
-    const finished = event.total !== undefined && event.done >= event.total;
-    if (finished) {
+  #progress(event: Progress): void {
+    if (this.#quiet) return;
+    const { terminal, columns, now } = this.#options;
+    const pace = terminal ? TERMINAL_PACE : PLAIN_PACE;
+    const time = now();
+    if (this.#current?.text !== event.text) this.#current = { text: event.text, since: time };
+    if (event.total !== undefined && event.done >= event.total) {
       this.clear();
       return;
     }
-    if (now - this.#current.since < FIRST_DRAW_MS || now - this.#lastDraw < REDRAW_MS) return;
-    this.#lastDraw = now;
-    this.#options.write(`\r${barLine({ ...event, text: printable(event.text) }, this.#options.columns)}\x1b[K`);
-    this.#barShown = true;
+    if (time - this.#current.since < pace.firstMs || time - this.#lastDraw < pace.everyMs) return;
+    this.#lastDraw = time;
+    const shown = { ...event, text: printable(event.text) };
+    if (terminal) {
+      this.#options.write(`\r${barLine(shown, columns)}\x1b[K`);
+      this.#barShown = true;
+    } else {
+      this.#line(amountLine(shown));
+    }
   }
 
   #line(text: string): void {
@@ -104,13 +115,23 @@ function sentence(text: string): string {
   return /[.!?:]$/.test(text) ? text : `${text}.`;
 }
 
-function barLine(event: Extract<ReportEvent, { kind: "progress" }>, columns: number): string {
-  const amount = (value: number) => (event.unit === "bytes" ? formatSize(value) : `${value} files`);
+type Progress = Extract<ReportEvent, { kind: "progress" }>;
+
+function barLine(event: Progress, columns: number): string {
   const { total } = event;
-  if (total === undefined || total === 0) return `${event.text}: ${amount(event.done)}`.slice(0, columns - 1);
+  if (total === undefined || total === 0) return amountLine(event).slice(0, columns - 1);
   const filled = Math.min(BAR_WIDTH, Math.floor((event.done / total) * BAR_WIDTH));
   const bar = "#".repeat(filled) + "-".repeat(BAR_WIDTH - filled);
-  return `${event.text} [${bar}] ${amount(event.done)} of ${amount(total)}`.slice(0, columns - 1);
+  return `${event.text} [${bar}] ${amounts(event)}`.slice(0, columns - 1);
+}
+
+function amountLine(event: Progress): string {
+  return `${event.text}: ${amounts(event)}`;
+}
+
+function amounts({ done, total, unit }: Progress): string {
+  const amount = (value: number) => (unit === "bytes" ? formatSize(value) : `${value} files`);
+  return total === undefined || total === 0 ? amount(done) : `${amount(done)} of ${amount(total)}`;
 }
 
 /** Names come from archives and images: control characters in them must not reach the terminal. */

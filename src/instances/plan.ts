@@ -63,7 +63,8 @@ export async function makePlan(input: PlanInput, context: Context): Promise<Plan
     proofKernel: input.proofKernel,
     signal: context.signal,
   });
-  if (warning !== undefined) context.reporter.report({ kind: "warning", ...warning });
+  if (warning !== undefined) context.reporter.report({ kind: "warning", text: warning.text, hint: warning.hint });
+  if (warning?.detail !== undefined) context.reporter.report({ kind: "detail", text: warning.detail });
   return {
     ...{ name, saved, config, qemu, acceleration },
     imageName: config.image,

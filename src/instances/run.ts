@@ -46,7 +46,7 @@ export interface RunTimings {
 export async function runInstance(input: RunInput, context: Context): Promise<RunResult> {
   const asked = context.now().getTime();
   const plan = await makePlan(input, context);
-  const acquired = acquire(plan, input, context);
+  const { acquired, announcement } = acquire(plan, input, context);
   // A new instance is worth keeping once its guest has said something: one that QEMU refused would only be in the way.
   const remains = new Remains(acquired, plan.saved !== undefined);
   const onLife = () => {
@@ -60,6 +60,7 @@ export async function runInstance(input: RunInput, context: Context): Promise<Ru
       remains,
     );
     const qemuStarted = context.now().getTime();
+    context.reporter.report({ kind: "step", text: announcement });
     const { console, onInterrupt } = input;
     const supervised = await supervise({ guest, monitor, commandLine, console, onInterrupt, onLife }, context);
     onLife();
@@ -91,19 +92,22 @@ export async function dryRunInstance(input: PlanInput, context: Context): Promis
   return { name, argv, command: shellQuote(argv) };
 }
 
-function acquire(plan: Plan, { root, image }: RunInput, context: Context): Acquired {
+function acquire(
+  plan: Plan,
+  { root, image }: RunInput,
+  context: Context,
+): { acquired: Acquired; announcement: string } {
   const { name, saved } = plan;
   const owner = ownerOf(plan, context);
-  const tell = (text: string) => context.reporter.report({ kind: "step", text });
   if (saved !== undefined) {
     const acquired = acquirePersisted(root, name, owner);
     const isOld = image !== undefined && !isSameFile(image.path, join(acquired.folder, FILES.base));
-    tell(`Starting the instance ${name} again with its own disk${isOld ? ", made from the image as it was then" : ""}`);
-    return acquired;
+    const from = isOld ? ", made from the image as it was then" : "";
+    return { acquired, announcement: `Starting the instance ${name} again with its own disk${from}` };
   }
   const acquired = acquireNew(root, name, owner);
-  tell(`Created the instance ${acquired.name}${acquired.name === name ? "" : `, as ${name} is running`}`);
-  return acquired;
+  const why = acquired.name === name ? "" : `, as ${name} is running`;
+  return { acquired, announcement: `Created the instance ${acquired.name}${why}` };
 }
 
 function isSameFile(one: string, other: string): boolean {

@@ -6,6 +6,8 @@ export type ReportEvent =
   | { readonly kind: "detail"; readonly text: string }
   /** Something that is probably not what the user wants: always shown. */
   | { readonly kind: "warning"; readonly text: string; readonly hint?: string }
+  /** What went wrong, where the result itself tells that it did: always shown. */
+  | { readonly kind: "failure"; readonly text: string }
   /** How far a stage is, in units of `unit`; `total` is undefined where it cannot be known. */
   | {
       readonly kind: "progress";

@@ -253,10 +253,26 @@ test.each([
   expect(await sandbox.run([...args, "-q"])).toMatchObject({ code: 0, stdout: "", stderr: "" });
 });
 
-test("an error leaves stdout empty, with --json too", async () => {
+test("an error leaves stdout empty; with --json, stdout is the error", async () => {
+  expect(await sandbox.run(["image", "ls", "nope"])).toMatchObject({ code: 66, stdout: "" });
   const { code, stdout, stderr } = await sandbox.run(["image", "ls", "nope", "--json"]);
-  expect([code, stdout]).toEqual([66, ""]);
+  expect(code).toBe(66);
   expect(stderr).toContain("There is no image 'nope'");
+  const { error } = JSON.parse(stdout) as { error: Record<string, unknown> };
+  expect(error).toEqual({
+    code: "no-such-image",
+    message: "There is no image 'nope' in the local store",
+    hint: expect.stringContaining("capstan import"),
+    details: [],
+    exitCode: 66,
+  });
+});
+
+test("a mistake on the command line is JSON, too; after -- the word is no flag", async () => {
+  const { code, stdout } = await sandbox.run(["images", "--nope", "--json"]);
+  expect(code).toBe(64);
+  expect(JSON.parse(stdout)).toMatchObject({ error: { code: "usage", exitCode: 64 } });
+  expect(await sandbox.run(["rmi", "--", "--json"])).toMatchObject({ code: 64, stdout: "" });
 });
 
 const lacksQemu = lacksProgram("qemu-system-x86_64");

@@ -26,6 +26,20 @@ export function lacksRoot(): string | undefined {
   return process.getuid?.() === 0 ? undefined : "needs root";
 }
 
+/**
+ * What a command line is put behind so that file modes hold for it, for root as well. It stays the same user, since
+ * another one cannot read a checkout that lies in /root.
+ */
+export const HELD_BY_MODES: readonly string[] =
+  lacksRoot() === undefined
+    ? ["setpriv", ...["bounding-set", "inh-caps"].map((set) => `--${set}=-dac_override,-dac_read_search`)]
+    : [];
+
+/** Why file modes cannot be made to hold here; undefined when they can. */
+export function lacksModes(): string | undefined {
+  return lacksRoot() === undefined ? lacksProgram("setpriv") : undefined;
+}
+
 /** `test`, or where there is a reason against it a skipped test whose title says so. */
 export function testUnless(reason: string | undefined) {
   return (title: string, work: () => Promise<void> | void, timeout?: number) => {

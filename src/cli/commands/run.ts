@@ -23,7 +23,8 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
     return { value, text: () => `${value.command}\n` };
   }
   const result = await runInstance({ ...wanted, console: consoleOf(input, context), ...lifeHooks(context) }, context);
-  for (const text of adviceOf(result)) context.reporter.report({ kind: "warning", text });
+  const kind = result.outcome === "failed" ? "failure" : "warning";
+  for (const text of adviceOf(result)) context.reporter.report({ kind, text });
   return { value: result, exitCode: exitCodeOf(result) };
 }
 

@@ -28,7 +28,7 @@ export interface AccelerationInput {
 export interface AccelerationChoice {
   readonly acceleration: Acceleration;
   /** Why it is not the fast one, and the cure. */
-  readonly warning?: { readonly text: string; readonly hint: string };
+  readonly warning?: { readonly text: string; readonly hint: string; readonly detail: string | undefined };
 }
 
 /**
@@ -49,6 +49,8 @@ export async function chooseAcceleration(input: AccelerationInput): Promise<Acce
 interface Refusal {
   readonly reason: string;
   readonly cure: string;
+  /** What was seen, for those who look into it. */
+  readonly detail?: string;
 }
 
 function forced(wanted: "kvm" | "hvf", host: Host): AccelerationChoice {
@@ -118,8 +120,9 @@ async function refusalByTrying(hardware: "kvm" | "hvf", input: AccelerationInput
   );
   if (result.runs) return undefined;
   return {
-    reason: `${NAMES[hardware]} is there, but a guest that was started under it ${result.reason}`,
-    cure: `If this is a virtual machine, its host must allow nested virtualisation. Force it with --accel ${hardware}.`,
+    reason: `${NAMES[hardware]} is there, but no guest runs under it`,
+    cure: "If this is a virtual machine, its host must allow nested virtualisation.",
+    detail: `A guest that was started under ${NAMES[hardware]} ${result.reason}; --accel ${hardware} forces it`,
   };
 }
 
@@ -146,9 +149,10 @@ async function remembered(
   return result;
 }
 
-function toWarning({ reason, cure }: Refusal): { text: string; hint: string } {
+function toWarning({ reason, cure, detail }: Refusal): NonNullable<AccelerationChoice["warning"]> {
   return {
-    text: `The guest runs without hardware acceleration, several times slower: ${reason}`,
-    hint: `${cure} --accel tcg, or CAPSTAN_DISABLE_KVM=1, ends this warning.`,
+    text: `No hardware acceleration, so the guest is several times slower: ${reason}`,
+    hint: `${cure} CAPSTAN_DISABLE_KVM=1 ends this warning.`,
+    detail,
   };
 }

@@ -116,7 +116,7 @@ describe("auto", () => {
 
   test.each<[string, Partial<Host>, string, string]>([
     ["there is no device", { kvmDevice: "/nowhere/kvm" }, "there is no /nowhere/kvm", "Enable virtualisation"],
-    ["the processor is another one", { arch: "arm64" }, "arm64", "--accel tcg"],
+    ["the processor is another one", { arch: "arm64" }, "arm64", "CAPSTAN_DISABLE_KVM=1"],
     ["the device is a folder", { kvmDevice: "/dev" }, "does not open (EISDIR)", "kvm_intel"],
   ])("falls back to TCG with a warning when %s, and starts nothing", async (_, host, reason, cure) => {
     const stub = stubQemu(PASSES);
@@ -140,7 +140,7 @@ describe("auto", () => {
     const choice = await chooseAcceleration(input({ qemu }));
     expect(choice).toMatchObject({
       acceleration: "tcg",
-      warning: { text: expect.stringContaining("failed to set MSR") },
+      warning: { detail: expect.stringContaining("failed to set MSR") },
     });
   });
 
@@ -149,7 +149,7 @@ describe("auto", () => {
     const choice = await chooseAcceleration(input({ qemu, proofLimitMs: 500 }));
     expect(choice).toMatchObject({
       acceleration: "tcg",
-      warning: { text: expect.stringContaining("printed nothing") },
+      warning: { detail: expect.stringContaining("printed nothing") },
     });
     expect(() => process.kill(Number(readFileSync(`${folder}/hanging`, "utf8")), 0)).toThrow("ESRCH");
   });
