@@ -71,14 +71,12 @@ async function startUp() {
 async function composeTree(tree) {
   const folder = join(work, "tree");
   makeTree(folder, tree);
-  const compose = () => timed(process.execPath, [cli, "compose", "bench", folder, "-l", "builtin", "-c", "/x", "-q"]);
+  const compose = () => composeNew(["compose", "bench", folder, "-l", "builtin", "-c", "/x", "-q"]);
   await compose();
+  const [archive, copy] = [join(work, "out.tar"), join(work, "copy")];
   const results = await interleaved({
-    tar: () => timed("sh", ["-c", 'tar cf "$1" -C "$2" . && sync "$1"', "sh", join(work, "out.tar"), folder]),
-    cp: async () => {
-      rmSync(join(work, "copy"), { recursive: true, force: true });
-      return timed("sh", ["-c", 'cp -r "$2" "$1" && sync -f "$1"', "sh", join(work, "copy"), folder]);
-    },
+    tar: () => shell('tar cf "$1" -C "$2" . && sync "$1"', archive, folder),
+    cp: () => shell('cp -r "$2" "$1" && sync -f "$1"', copy, folder),
     ours: compose,
   });
   const single = tree.files === 1;
@@ -109,11 +107,10 @@ async function fromPackage() {
     "name: bench\ntitle: Bench\nauthor: bench\nrequire:\n- bench.files\n",
   );
   const archive = join(store, "packages", "bench.files.mpm");
-  const compose = () =>
-    timed(process.execPath, [cli, "package", "compose", "bench", "--run", "/x", "-l", "builtin", "-q"], project);
+  const compose = () => composeNew(["package", "compose", "bench", "--run", "/x", "-l", "builtin", "-q"], project);
   await compose();
   const results = await interleaved({
-    gunzip: () => timed("sh", ["-c", 'gunzip < "$1" | cat > "$2" && sync "$2"', "sh", archive, join(work, "out.tar")]),
+    gunzip: () => shell('gunzip < "$2" | cat > "$1" && sync "$1"', join(work, "out.tar"), archive),
     ours: compose,
   });
   add(
@@ -131,7 +128,7 @@ async function growth() {
   for (const files of quick ? [1000, 2000] : [25000, 50000, 100000]) {
     const folder = join(work, "tree");
     makeTree(folder, { files, bytes: files * 1000, depth: 2 });
-    const compose = () => timed(process.execPath, [cli, "compose", "bench", folder, "-l", "builtin", "-c", "/x", "-q"]);
+    const compose = () => composeNew(["compose", "bench", folder, "-l", "builtin", "-c", "/x", "-q"]);
     await compose();
     times.push({ files, ...(await median(compose, Math.min(rounds, 3))) });
     rmSync(folder, { recursive: true, force: true });
@@ -215,6 +212,18 @@ function middle(list) {
     seconds: sorted[Math.floor(sorted.length / 2)].seconds,
     peakMiB: Math.max(...list.map((one) => one.peakMiB)),
   };
+}
+
+/** A shell line that makes `target` out of `source`. Nothing is there before: removing it would take as long as making it. */
+function shell(line, target, source) {
+  rmSync(target, { recursive: true, force: true });
+  return timed("sh", ["-c", line, "sh", target, source]);
+}
+
+/** Composes an image that is not there yet. */
+function composeNew(args, cwd) {
+  rmSync(join(store, "repository", "bench"), { recursive: true, force: true });
+  return timed(process.execPath, [cli, ...args], cwd);
 }
 
 /** Runs a program to its end: wall time, and its peak resident memory as /proc tells it (0 where it does not). */

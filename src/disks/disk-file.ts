@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  fdatasync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
@@ -9,6 +10,7 @@ import {
   rmSync,
   writeSync,
 } from "node:fs";
+import { MiB } from "../support/bytes.ts";
 import { CapstanError, doing, ExitCode, isErrno, withNoun } from "../support/errors.ts";
 
 /** The host file under a disk: whole reads and writes at an offset, and errors that name it. */
@@ -16,6 +18,7 @@ export class DiskFile {
   readonly path: string;
   readonly #fd: number;
   #open = true;
+  #writeOut: WriteOut | undefined;
 
   private constructor(path: string, fd: number) {
     this.path = path;
@@ -86,6 +89,14 @@ export class DiskFile {
     }
   }
 
+  /**
+   * Has the system write to the disk what is written here, while more is written: so that the sync at the end has little
+   * left to wait for. Errors of that are left to that sync.
+   */
+  writeOutEarly(): void {
+    this.#writeOut ??= new WriteOut(this.path);
+  }
+
   write(data: Uint8Array, position: number): void {
     let done = 0;
     try {
@@ -93,6 +104,7 @@ export class DiskFile {
     } catch (error) {
       throw withNoun(error, `Writing ${this.path}`);
     }
+    this.#writeOut?.wrote(data.length);
   }
 
   truncate(size: number): void {
@@ -106,6 +118,7 @@ export class DiskFile {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#writeOut?.close();
     closeSync(this.#fd);
   }
 
@@ -113,5 +126,45 @@ export class DiskFile {
   discard(): void {
     this.close();
     rmSync(this.path, { force: true });
+  }
+}
+
+/** Bytes between two starts: a few tenths of a second of a disk's work. */
+const WRITE_OUT_EVERY = 32 * MiB;
+
+/** Syncs a file in the background, through a descriptor of its own: the kernel tells each descriptor of an error once. */
+class WriteOut {
+  readonly #fd: number | undefined;
+  #pending = 0;
+  #busy = false;
+  #closed = false;
+
+  constructor(path: string) {
+    try {
+      this.#fd = openSync(path, "r+");
+    } catch {
+      // Only the head start is lost.
+    }
+  }
+
+  wrote(bytes: number): void {
+    this.#pending += bytes;
+    if (this.#pending < WRITE_OUT_EVERY || this.#busy || this.#fd === undefined) return;
+    this.#pending = 0;
+    this.#busy = true;
+    fdatasync(this.#fd, () => {
+      this.#busy = false;
+      if (this.#closed) this.#release();
+    });
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (!this.#busy) this.#release();
+  }
+
+  #release(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
   }
 }

@@ -1,7 +1,7 @@
-import { isZero, MiB } from "../support/bytes.ts";
+import { isZero, KiB, roundUp } from "../support/bytes.ts";
 
 /** Large enough that the cost of a system call does not show, small enough to stay in the processor's cache. */
-const GATHER_SIZE = 2 * MiB;
+const GATHER_SIZE = 512 * KiB;
 
 /** Gathers small sequential writes into runs, which end at multiples of `unit` where they can. Holds one run at most. */
 export class WriteGatherer {
@@ -11,7 +11,7 @@ export class WriteGatherer {
   #start = 0;
   #length = 0;
 
-  /** `unit` divides 2 MiB. `commit` gets each run; the bytes are its own only until it returns. */
+  /** `unit` divides 512 KiB. `commit` gets each run; the bytes are its own only until it returns. */
   constructor(unit: number, commit: (run: Uint8Array, offset: number) => void) {
     this.#unit = unit;
     this.#commit = commit;
@@ -36,12 +36,19 @@ export class WriteGatherer {
   }
 
   #take(data: Uint8Array, offset: number): number {
+    const isLarge = data.length >= GATHER_SIZE;
     if (this.#length === 0) {
       this.#start = offset;
-      if (data.length >= GATHER_SIZE) return this.#passThrough(data, offset);
+      if (isLarge) return this.#passThrough(data, offset);
     }
     this.#buffer ??= Buffer.allocUnsafe(GATHER_SIZE);
-    const room = GATHER_SIZE - (this.#start % this.#unit) - this.#length;
+    // Before large data only the unit is completed that has begun: the rest goes by without being copied.
+    const end = isLarge ? roundUp(offset, this.#unit) : this.#start - (this.#start % this.#unit) + GATHER_SIZE;
+    const room = end - offset;
+    if (room === 0) {
+      this.commit();
+      return 0;
+    }
     const count = Math.min(room, data.length);
     this.#buffer.set(data.subarray(0, count), this.#length);
     this.#length += count;

@@ -70,6 +70,7 @@ class RawWriter implements WritableBlockDevice, Closable {
     this.#file = file;
     this.size = size;
     this.#sync = sync ?? true;
+    if (this.#sync) file.writeOutEarly();
   }
 
   read(target: Uint8Array, offset: number): void {

@@ -3,7 +3,10 @@ import { describe, expect, test } from "vitest";
 import { eachNonZeroRun, WriteGatherer } from "../../src/disks/gather.ts";
 import { noise } from "./support.ts";
 
-const MiB = 1024 * 1024;
+const KiB = 1024;
+const MiB = 1024 * KiB;
+/** What is gathered at most. */
+const RUN = 512 * KiB;
 
 function recorder() {
   const runs: { offset: number; length: number }[] = [];
@@ -16,21 +19,34 @@ function recorder() {
 }
 
 describe("WriteGatherer", () => {
-  test("small sequential writes become runs of 2 MiB", () => {
+  test("small sequential writes become runs of 512 KiB", () => {
     const { runs, gatherer } = recorder();
-    for (let at = 0; at < 5 * MiB; at += 512) gatherer.write(Buffer.alloc(512), at);
+    for (let at = 0; at < 2.5 * RUN; at += 512) gatherer.write(Buffer.alloc(512), at);
     gatherer.commit();
     expect(runs).toEqual([
-      { offset: 0, length: 2 * MiB },
-      { offset: 2 * MiB, length: 2 * MiB },
-      { offset: 4 * MiB, length: MiB },
+      { offset: 0, length: RUN },
+      { offset: RUN, length: RUN },
+      { offset: 2 * RUN, length: RUN / 2 },
     ]);
   });
 
   test("a run that starts within a unit ends at a border of units", () => {
     const { runs, gatherer } = recorder();
-    for (let at = 1000; at < 3 * MiB; at += 100) gatherer.write(Buffer.alloc(100), at);
-    expect(runs).toEqual([{ offset: 1000, length: 2 * MiB - 1000 }]);
+    for (let at = 1000; at < 1.5 * RUN; at += 100) gatherer.write(Buffer.alloc(100), at);
+    // Units of the recorder are of 64 KiB: the run is as long as can be from the start of the unit that it begins in.
+    expect(runs).toEqual([{ offset: 1000, length: RUN - 1000 }]);
+  });
+
+  test("before large data only the begun unit is completed: the rest is not copied", () => {
+    const { runs, gatherer } = recorder();
+    gatherer.write(Buffer.alloc(100), 65536);
+    gatherer.write(Buffer.alloc(MiB), 65636);
+    expect(runs).toEqual([
+      { offset: 65536, length: 65536 },
+      { offset: 131072, length: MiB - 65536 },
+    ]);
+    gatherer.commit();
+    expect(runs[2]).toEqual({ offset: 65536 + MiB, length: 100 });
   });
 
   test("large writes pass through in one piece, their last part of a unit waits", () => {
@@ -69,7 +85,7 @@ describe("WriteGatherer", () => {
   test("whatever the writes, their bytes arrive in order", () => {
     const write = fc.record({
       offset: fc.integer({ min: 0, max: 9 * MiB }),
-      length: fc.oneof(fc.integer({ min: 0, max: 2000 }), fc.integer({ min: 2 * MiB - 3, max: 5 * MiB })),
+      length: fc.oneof(fc.integer({ min: 0, max: 2000 }), fc.integer({ min: RUN - 3, max: 5 * MiB })),
       follows: fc.boolean(),
     });
     const source = noise(5 * MiB);

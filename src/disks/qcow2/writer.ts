@@ -76,6 +76,7 @@ class Qcow2Writer implements WritableBlockDevice, Closable {
     this.#file = file;
     this.size = options.size;
     this.#sync = options.sync ?? true;
+    if (this.#sync) file.writeOutEarly();
     this.#backing = options.backing?.device;
     this.#backingName = options.name;
     // An empty disk gets an entry too: a table of none would be a cluster that nothing refers to.
