@@ -120,7 +120,7 @@ for (const [title, road] of ROADS)
       test("its program's exit status makes exit code 1, and is told", async () => {
         const { code, stdout, stderr } = await run("--env", "EXIT=3");
         expect(stdout).toContain("done\n");
-        expect(stderr).toContain("Warning: The program ended with exit status 3");
+        expect(stderr).toContain("Error: The program ended with exit status 3");
         expect(code).toBe(1);
         const json = await run("--env", "EXIT=3", "--json");
         expect(json.code).toBe(1);

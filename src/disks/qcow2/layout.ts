@@ -290,8 +290,6 @@ export type Cluster =
   | { readonly kind: "compressed"; readonly offset: number; readonly length: number }
   | { readonly kind: "invalid"; readonly reason: string };
 
-export type PlainCluster = Exclude<Cluster, { readonly kind: "compressed" | "invalid" }>;
-
 const UNALLOCATED: Cluster = { kind: "unallocated" };
 const ZERO: Cluster = { kind: "zero" };
 
