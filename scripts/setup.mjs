@@ -1,7 +1,19 @@
 // Brings a machine to where the demo and the tests run: programs of the distribution, npm packages, the build.
 // Plain JavaScript without dependencies, since it runs before anything is installed. Quick when nothing is missing.
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, readdirSync, statSync } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -73,16 +85,26 @@ function installPrograms(needed) {
   }
   say(`installing ${packages.join(", ")} with ${manager.name}${elevate ? " (sudo)" : ""} …`);
   const environment = Object.entries(manager.env).map(([key, value]) => `${key}=${value}`);
+  const log = join(mkdtempSync(join(tmpdir(), "capstan-setup-")), "log");
   const run = (args) => {
     const line = [manager.program, ...args];
     const [program, ...rest] = elevate ? ["sudo", "env", ...environment, ...line] : line;
-    return spawnSync(program, rest, { stdio: ["inherit", 2, 2], env: { ...process.env, ...manager.env } }).status;
+    const output = openSync(log, "a");
+    const result = spawnSync(program, rest, {
+      stdio: ["inherit", output, output],
+      env: { ...process.env, ...manager.env },
+    });
+    closeSync(output);
+    return result.status;
   };
   if (manager.prepare !== undefined && run(manager.prepare) !== 0) {
     say("the package lists could not be refreshed; trying with what is there");
   }
-  if (run([...manager.install, ...packages]) !== 0)
-    fail(`The installation failed. Run it by hand: ${command.join(" ")}`);
+  if (run([...manager.install, ...packages]) !== 0) {
+    console.error(readFileSync(log, "utf8").split("\n").slice(-30).join("\n"));
+    fail(`The installation failed; all it said is in ${log}. Run it by hand: ${command.join(" ")}`);
+  }
+  rmSync(dirname(log), { recursive: true });
 }
 
 function installModules() {

@@ -21,5 +21,7 @@ if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-v")) {
   const { main } = await import("./edge.ts");
   // The built file lies in dist/, guest/ and completions/ beside that.
   const installation = fileURLToPath(new URL("..", import.meta.url));
-  process.exitCode = await main(argv, { version: globalThis.CAPSTAN_VERSION ?? "development", installation });
+  // Everything is written by then. To let the process end by itself would leave it without its signal handlers for a
+  // moment, in which a second Ctrl-C kills it.
+  process.exit(await main(argv, { version: globalThis.CAPSTAN_VERSION ?? "development", installation }));
 }

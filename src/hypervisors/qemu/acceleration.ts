@@ -97,7 +97,7 @@ function kvmObstacle(device: string): Refusal | undefined {
     if (isErrno(error, "EACCES", "EPERM")) {
       return {
         reason: `you may not open ${device}`,
-        cure: "Join the group that may: sudo usermod -aG kvm $USER, then log in again.",
+        cure: "Join the group that may (sudo usermod -aG kvm $USER, then log in again); if its mode lets no group in, change that first.",
       };
     }
     return {
