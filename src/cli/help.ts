@@ -1,7 +1,7 @@
 import { type ExitCode, ExitCode as ExitCodes } from "../support/errors.ts";
 import { didYouMean } from "../support/suggest.ts";
 import { usageError } from "./input.ts";
-import { flagsOf } from "./parse.ts";
+import { findCommand, flagsOf } from "./parse.ts";
 import type { ArgumentSpec, CommandSpec, FlagSpec } from "./spec.ts";
 import { commands, globalFlags, groups } from "./table.ts";
 
@@ -27,7 +27,7 @@ export const exitCodeTable: readonly (readonly [code: number, text: string])[] =
 export function helpText(topic: readonly string[]): string {
   const name = topic.join(" ");
   if (name === "") return overview();
-  const command = commands.find((candidate) => candidate.name === name || candidate.also?.includes(name) === true);
+  const command = findCommand(name);
   if (command !== undefined) return commandHelp(command);
   const group = groups.find((candidate) => candidate.name === name);
   if (group !== undefined) return groupHelp(group.name, group.summary);

@@ -115,7 +115,7 @@ function isSpelled(word: string, flag: FlagSpec): boolean {
   return word === `--${flag.long}` || (flag.short !== undefined && word === `-${flag.short}`);
 }
 
-function findCommand(name: string): CommandSpec | undefined {
+export function findCommand(name: string): CommandSpec | undefined {
   return commands.find((command) => command.name === name || command.also?.includes(name) === true);
 }
 

@@ -11,8 +11,16 @@ export interface OpenStore {
   readonly builtin: Omit<Loader, "name">;
 }
 
-/** The store that the settings name. Nothing is created by looking at it. */
+/** The store that the settings name: they are read once a command. Nothing is created by looking at it. */
 export function openStore(context: CommandContext): OpenStore {
+  const store = opened.get(context) ?? openNew(context);
+  opened.set(context, store);
+  return store;
+}
+
+const opened = new WeakMap<CommandContext, OpenStore>();
+
+function openNew(context: CommandContext): OpenStore {
   const settings = readSettings(context);
   const prebuilt = join(context.installation, "guest", "prebuilt");
   return {

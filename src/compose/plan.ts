@@ -1,7 +1,7 @@
-import type { PackageIndex } from "../packages/package-index.ts";
+import { type PackageIndex, packageRunConfig } from "../packages/package-index.ts";
 import { cycleError, type Requirement, resolveDependencies } from "../packages/resolve.ts";
 import type { Project } from "../project/project.ts";
-import { parseRunConfig, type RunConfig, runtimeDependencies } from "../project/run-config.ts";
+import { type RunConfig, runtimeDependencies } from "../project/run-config.ts";
 import { type RunScript, resolveRunConfigs } from "../project/run-scripts.ts";
 import type { Layout } from "../store/layout.ts";
 import { packageNames, readStoredIndex, readStoredManifest, tryFindPackage } from "../store/packages.ts";
@@ -81,8 +81,5 @@ async function loadPackage(name: string, layout: Layout, context: Context): Prom
   if (stored === undefined) return undefined;
   const { require } = readStoredManifest(stored);
   const index = await readStoredIndex(layout, stored, context);
-  const text = index.runConfigText;
-  const runConfig =
-    text === undefined ? undefined : parseRunConfig(text, { name: `${name}: meta/run.yaml`, foreign: true });
-  return { name, archive: stored.archive, index, runConfig, require };
+  return { name, archive: stored.archive, index, runConfig: packageRunConfig(index, name), require };
 }

@@ -1,11 +1,11 @@
-import { GiB, KiB, MiB } from "../support/bytes.ts";
+import { GiB, MiB } from "../support/bytes.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
+import { SIZE_UNITS } from "../support/sizes.ts";
 
 /** OSv's own limit (sched::max_cpus): one bit of a word for each. */
 export const MAX_CPUS = 64;
 const MIN_MEMORY = 16 * MiB;
 const MAX_MEMORY = 1024 * GiB;
-const UNITS: Readonly<Record<string, number>> = { "": MiB, K: KiB, M: MiB, G: GiB, T: 1024 * GiB };
 
 /**
  * A memory size such as `1G`, `512M`, `1.5G`, or a plain number of MiB as QEMU has it; in bytes.
@@ -13,7 +13,7 @@ const UNITS: Readonly<Record<string, number>> = { "": MiB, K: KiB, M: MiB, G: Gi
  */
 export function parseMemory(text: string): number {
   const found = /^(\d{1,9}(?:\.\d{1,3})?)\s*([KMGT]?)(?:i?B)?$/i.exec(text.trim());
-  const unit = UNITS[found?.[2]?.toUpperCase() ?? ""];
+  const unit = SIZE_UNITS[found?.[2]?.toUpperCase() || "M"];
   if (found === null || unit === undefined) {
     throw usage("bad-memory", `'${text}' is not a memory size`, "Write it as 512M or 2G; a plain number counts MiB.");
   }

@@ -3,7 +3,7 @@ import type { FileTree } from "../filesystems/filetree.ts";
 import { treeFromHost } from "../filesystems/host-tree.ts";
 import { createdTime, type PackageManifest } from "../project/manifest.ts";
 import { loadProject, type Project } from "../project/project.ts";
-import { isTemporaryName, writeBeside } from "../support/atomic.ts";
+import { temporaryOwner, writeBeside } from "../support/atomic.ts";
 import type { Context } from "../support/context.ts";
 import { CapstanError, doing, ExitCode } from "../support/errors.ts";
 import { createGzipFile } from "./tar/gzip-file.ts";
@@ -76,7 +76,7 @@ async function packageContent(project: Project, output: string, context: Context
 /** What Capstan itself makes in a project: its package, anywhere as with the original, and what is just being written. */
 export function isOwnOutput(path: string, name: string): boolean {
   const file = path.slice(path.lastIndexOf("/") + 1);
-  return file === `${name}.mpm` || isTemporaryName(file);
+  return file === `${name}.mpm` || temporaryOwner(file) !== undefined;
 }
 
 async function writePackage(

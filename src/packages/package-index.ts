@@ -1,6 +1,7 @@
 import type { ContentStream, FileTree } from "../filesystems/filetree.ts";
 import { createTree, insert } from "../filesystems/tree-builder.ts";
 import { type PackageManifest, parseManifest } from "../project/manifest.ts";
+import { parseRunConfig, type RunConfig } from "../project/run-config.ts";
 import { decodeText } from "../project/text-file.ts";
 import type { Context } from "../support/context.ts";
 import { CapstanError } from "../support/errors.ts";
@@ -70,6 +71,12 @@ export function packageManifest(index: PackageIndex): PackageManifest {
     });
   }
   return parseManifest(index.manifestText, { name: `${index.path}: ${MANIFEST}`, foreign: true });
+}
+
+/** The configuration sets that the package brings; undefined when it has none. `name` is what messages call the package. */
+export function packageRunConfig(index: PackageIndex, name: string): RunConfig | undefined {
+  const text = index.runConfigText;
+  return text === undefined ? undefined : parseRunConfig(text, { name: `${name}: meta/run.yaml`, foreign: true });
 }
 
 /**

@@ -1,10 +1,8 @@
 import { type Dirent, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { temporaryOwner } from "../support/atomic.ts";
 import { isErrno } from "../support/errors.ts";
 import { isRunning } from "./lock.ts";
-
-/** What support/atomic.ts calls temporary files: `.NAME.PID-RANDOM.part`. */
-const TEMPORARY = /^\..+\.(?<pid>[0-9]+)-[0-9a-f]{8}\.part$/;
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -14,8 +12,8 @@ const DAY_MS = 24 * 60 * 60 * 1000;
  */
 export function sweepTemporaries(folder: string, now: Date): void {
   for (const name of readNames(folder)) {
-    const pid = TEMPORARY.exec(name)?.groups?.pid;
-    if (pid === undefined || isRunning(Number(pid))) continue;
+    const owner = temporaryOwner(name);
+    if (owner === undefined || isRunning(owner)) continue;
     const path = join(folder, name);
     const stats = statSync(path, { throwIfNoEntry: false });
     if (stats !== undefined && now.getTime() - stats.mtimeMs > DAY_MS) rmSync(path, { recursive: true, force: true });

@@ -25,12 +25,13 @@ export function temporaryBeside(path: string): string {
   return join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString("hex")}.part`);
 }
 
-/** Whether `temporaryBeside` chose this name. */
-export function isTemporaryName(name: string): boolean {
-  return TEMPORARY_NAME.test(name);
+/** The process for which `temporaryBeside` chose this name; undefined for all other names. */
+export function temporaryOwner(name: string): number | undefined {
+  const pid = TEMPORARY_NAME.exec(name)?.groups?.pid;
+  return pid === undefined ? undefined : Number(pid);
 }
 
-const TEMPORARY_NAME = /^\..+\.[0-9]+-[0-9a-f]{8}\.part$/;
+const TEMPORARY_NAME = /^\..+\.(?<pid>[0-9]+)-[0-9a-f]{8}\.part$/;
 
 /** Small files: the text or bytes, whole or not at all. */
 export async function writeFileAtomically(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {

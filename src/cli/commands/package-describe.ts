@@ -1,7 +1,6 @@
 import { walk } from "../../filesystems/tree-walk.ts";
-import { packageTree } from "../../packages/package-index.ts";
+import { packageRunConfig, packageTree } from "../../packages/package-index.ts";
 import { formatCreated } from "../../project/manifest.ts";
-import { parseRunConfig } from "../../project/run-config.ts";
 import { describeRunSets } from "../../project/run-scripts.ts";
 import { findPackage, readStoredIndex, readStoredManifest } from "../../store/packages.ts";
 import type { Answer, CommandContext } from "../answer.ts";
@@ -21,9 +20,7 @@ async function describe(name: string, withContent: boolean, context: CommandCont
   const stored = findPackage(layout, name);
   const { title, author, version, created, platform, require } = readStoredManifest(stored);
   const index = await readStoredIndex(layout, stored, context);
-  const text = index.runConfigText;
-  const runConfig =
-    text === undefined ? undefined : parseRunConfig(text, { name: `${name}: meta/run.yaml`, foreign: true });
+  const runConfig = packageRunConfig(index, name);
   const content = withContent
     ? [...walk(packageTree(index, name))].map(({ path, entry }) => ({
         path,

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { composePackage } from "../../compose/compose.ts";
 import { parseForwards } from "../../instances/forwards.ts";
+import { instanceFolder } from "../../instances/layout.ts";
 import { parseMac } from "../../instances/mac.ts";
 import { dryRunInstance, type RunResult, runInstance } from "../../instances/run.ts";
 import type { RunInput } from "../../instances/run-input.ts";
@@ -115,8 +116,8 @@ function locateOrKept(name: string, context: CommandContext): Pick<RunInput, "im
     return { image, name: image.name === name ? name : undefined };
   } catch (error) {
     if (error instanceof CapstanError && error.code === "no-such-image") {
-      const { layout } = openStore(context);
-      if (existsSync(resolve(layout.instances, "qemu", name.replaceAll("/", "-")))) return { name };
+      const { settings } = openStore(context);
+      if (existsSync(instanceFolder(settings.root.value, name.replaceAll("/", "-")))) return { name };
     }
     throw error;
   }
