@@ -1,13 +1,17 @@
 // `npm run bench`: composing and starting, each against a peer on the same machine in the same run.
 // Figures are ratios; the seconds beside them only show what was divided.
-// `--quick` takes one round of small trees; names (start trees package growth run) choose parts.
+// `--quick` takes one round of small trees; names (start trees package growth run linker) choose parts.
 import { spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
+  closeSync,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
+  readdirSync,
   readFileSync,
+  readSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -38,6 +42,7 @@ const parts = {
   package: fromPackage,
   growth,
   run: runStart,
+  linker: resolvePrograms,
 };
 const chosen = process.argv.slice(2).filter((word) => word in parts);
 for (const [name, part] of Object.entries(parts)) {
@@ -162,6 +167,55 @@ async function runStart() {
   await start();
   const result = await median(start, 7);
   add("run: from the command to QEMU's start", ms(result.seconds), "150 ms", "");
+}
+
+/** Every dynamic program of /usr/bin, by reading it, against what its own linker says (which `ldd` asks). */
+async function resolvePrograms() {
+  const programs = readdirSync("/usr/bin")
+    .map((name) => join("/usr/bin", name))
+    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile() && isElf(path));
+  const bundle = join(work, "linker.mjs");
+  // It is there only after the set-up.
+  const { buildSync } = await import("esbuild");
+  buildSync({
+    entryPoints: [join(root, "bench", "linker.ts")],
+    ...{ outfile: bundle, bundle: true, platform: "node", format: "esm", logLevel: "error" },
+  });
+  const { resolveAll } = await import(bundle);
+  const resolved = resolveAll(programs);
+  let [compared, equal, lddSeconds] = [0, 0, 0];
+  for (const [path, ours] of resolved.programs) {
+    const start = process.hrtime.bigint();
+    const listed = spawnSync("ldd", [path], { encoding: "utf8", env });
+    lddSeconds += Number(process.hrtime.bigint() - start) / 1e9;
+    if (listed.status !== 0 || ours === undefined) continue;
+    compared++;
+    const theirs = new Map();
+    for (const [, name, found] of listed.stdout.matchAll(/^\s*(\S+) => (\/\S+|not found)/gm)) {
+      theirs.set(name, found === "not found" ? "" : found);
+    }
+    const names = [...new Set([...theirs.keys(), ...ours.keys()])].filter((name) => !name.startsWith("/"));
+    const isLoader = (name) => /^ld-(linux|musl)/.test(name);
+    const differs = names.filter((name) => !isLoader(name) && theirs.get(name) !== ours.get(name));
+    if (differs.length === 0) equal++;
+    else if (process.argv.includes("--verbose")) console.log(path, differs);
+  }
+  const each = (seconds) => `${((seconds / programs.length) * 1000).toFixed(2)} ms`;
+  add("linker: programs of /usr/bin equal to ldd", `${equal}/${compared}`, "all", "");
+  add(
+    "linker: time a program, over ldd",
+    ratio(resolved.seconds, lddSeconds),
+    "5 ms",
+    `${each(resolved.seconds)} and ${each(lddSeconds)}`,
+  );
+}
+
+function isElf(path) {
+  const descriptor = openSync(path, "r");
+  const magic = Buffer.alloc(4);
+  readSync(descriptor, magic);
+  closeSync(descriptor);
+  return magic.toString("latin1") === "\x7fELF";
 }
 
 function makeTree(folder, { files, bytes, depth }) {

@@ -37,6 +37,13 @@ export function lookup(tree: FileTree, path: string, options: LookupOptions = {}
   return resolve({ root, start: root, path, follow: options.follow ?? true, hops: 0 })?.entry;
 }
 
+/** The same, with the path at which the entry really lies, free of links: "/" for the root. */
+export function locate(tree: FileTree, path: string, options: LookupOptions = {}): WalkedEntry | undefined {
+  const root: Place = { directory: tree, path: "", parent: undefined };
+  const found = resolve({ root, start: root, path, follow: options.follow ?? true, hops: 0 });
+  return found && { path: found.path === "" ? "/" : found.path, entry: found.entry };
+}
+
 /** A directory where it lies: what relative links and ".." start from. */
 export interface Place {
   readonly directory: DirectoryEntry;
@@ -103,8 +110,15 @@ interface Route {
 /** MAXSYMLINKS of Linux: path_resolution(7). */
 const MAX_HOPS = 40;
 
-/** The place of the entry, when it is a directory, or else of the directory that it is in. */
-function resolve({ root, start, path, follow, hops }: Route): { entry: TreeEntry; place: Place } | undefined {
+interface Resolved {
+  readonly entry: TreeEntry;
+  /** The place of the entry, when it is a directory, or else of the directory that it is in. */
+  readonly place: Place;
+  /** Where the entry lies; "" for the root. */
+  readonly path: string;
+}
+
+function resolve({ root, start, path, follow, hops }: Route): Resolved | undefined {
   let place = path.startsWith("/") ? root : start;
   let followed = hops;
   const rest = path.split("/").reverse();
@@ -123,8 +137,8 @@ function resolve({ root, start, path, follow, hops }: Route): { entry: TreeEntry
       if (entry.target.startsWith("/")) place = root;
       rest.push(...entry.target.split("/").reverse());
     } else {
-      return rest.length === 0 ? { entry, place } : undefined;
+      return rest.length === 0 ? { entry, place, path: `${place.path}/${name}` } : undefined;
     }
   }
-  return { entry: place.directory, place };
+  return { entry: place.directory, place, path: place.path };
 }

@@ -1,0 +1,67 @@
+import { CapstanError } from "../support/errors.ts";
+import { type FileSpace, type FoundFile, notAFile, type OpenFile } from "./file-space.ts";
+import type { FileEntry, FileTree, TreeEntry } from "./filetree.ts";
+import { openHostFile } from "./host-space.ts";
+import { quotePath, sortByBytes } from "./names.ts";
+import { locate } from "./tree-walk.ts";
+
+/** The tree of an image as a program in it sees it. `name` is for messages. */
+export function treeSpace(tree: FileTree, name: string): FileSpace {
+  return {
+    name,
+    find: (path) => {
+      const located = locate(tree, path);
+      return located && found(located.path, located.entry);
+    },
+    list: (path) => {
+      const entry = locate(tree, path)?.entry;
+      return entry?.type === "directory" ? sortByBytes(entry.children.keys()) : undefined;
+    },
+    readLink: (path) => {
+      const entry = locate(tree, path, { follow: false })?.entry;
+      return entry?.type === "symlink" ? entry.target : undefined;
+    },
+  };
+}
+
+function found(realPath: string, entry: TreeEntry): FoundFile {
+  return {
+    type: entry.type === "symlink" ? "other" : entry.type,
+    realPath,
+    size: entry.type === "file" ? entry.size : 0,
+    mode: entry.mode,
+    mtime: entry.mtime,
+    hostPath: entry.type === "file" && entry.content.kind === "host" ? entry.content.path : undefined,
+    open: () => openEntry(realPath, entry),
+  };
+}
+
+function openEntry(path: string, entry: TreeEntry): OpenFile {
+  if (entry.type !== "file") throw notAFile(path);
+  return openContent(path, entry);
+}
+
+/** The bytes of a file, at any place. Error: CapstanError `content-streamed` for those within a packed archive. */
+export function openContent(path: string, { size, content }: FileEntry): OpenFile {
+  switch (content.kind) {
+    case "host":
+      return openHostFile(content.path);
+    case "bytes":
+      return {
+        size,
+        read: (target, offset) => target.set(content.bytes.subarray(offset, offset + target.length)),
+        close: () => {},
+      };
+    case "device":
+      return {
+        size,
+        read: (target, offset) => content.device.read(target, content.offset + offset),
+        close: () => {},
+      };
+    default:
+      throw new CapstanError(`${quotePath(path)} lies in the packed archive ${content.stream.name}`, {
+        code: "content-streamed",
+        hint: "Compose the image, and look into that.",
+      });
+  }
+}
