@@ -1,0 +1,66 @@
+import { MiB } from "../support/bytes.ts";
+
+/**
+ * The ELF of a kernel as a whole of bytes, for facts that are in no table: texts, and addresses in its code.
+ * Only 64-bit little-endian ones: OSv has no others. Source of the layout: the System V gABI, "ELF Header" and "Program Header".
+ */
+export interface KernelElf {
+  readonly bytes: Buffer;
+  /** Whether the text, as a whole, is among its constants: with a NUL on each side. */
+  hasText(text: string): boolean;
+  /** Whether the text is anywhere in it. */
+  includes(text: string): boolean;
+  /** Where the thread-local storage lies, and its size in memory; undefined without one. */
+  readonly tls: Span | undefined;
+}
+
+export interface Span {
+  readonly address: bigint;
+  readonly size: bigint;
+}
+
+/** An OSv kernel with debugging information has 80 MB, of which what is loaded comes first. */
+export const MAX_KERNEL = 256 * MiB;
+
+const HEADER_SIZE = 64;
+const PROGRAM_HEADER_SIZE = 56;
+const MAX_PROGRAM_HEADERS = 64;
+const PT_LOAD = 1;
+const PT_TLS = 7;
+
+/** Undefined where that is no ELF file of the kind that kernels are. */
+export function kernelElf(file: Buffer): KernelElf | undefined {
+  if (file.length < HEADER_SIZE || file.toString("latin1", 0, 6) !== "\x7fELF\x02\x01") return undefined;
+  const headers = programHeaders(file);
+  const loaded = headers.filter((header) => header.type === PT_LOAD);
+  const end = loaded.reduce((most, header) => Math.max(most, Number(header.offset + header.fileSize)), 0);
+  const bytes = file.subarray(0, Math.min(end, file.length));
+  const tls = headers.find((header) => header.type === PT_TLS);
+  return {
+    bytes,
+    hasText: (text) => hasText(bytes, text),
+    includes: (text) => bytes.includes(text, 0, "latin1"),
+    tls: tls === undefined ? undefined : { address: tls.address, size: tls.memorySize },
+  };
+}
+
+function programHeaders(file: Buffer) {
+  const start = file.readBigUInt64LE(32);
+  const count = file.readUInt16LE(56);
+  const known = file.readUInt16LE(54) === PROGRAM_HEADER_SIZE && count <= MAX_PROGRAM_HEADERS;
+  if (!known || start + BigInt(count * PROGRAM_HEADER_SIZE) > BigInt(file.length)) return [];
+  return Array.from({ length: count }, (_, index) => {
+    const at = Number(start) + index * PROGRAM_HEADER_SIZE;
+    return {
+      type: file.readUInt32LE(at),
+      offset: file.readBigUInt64LE(at + 8),
+      address: file.readBigUInt64LE(at + 16),
+      fileSize: file.readBigUInt64LE(at + 32),
+      memorySize: file.readBigUInt64LE(at + 40),
+    };
+  });
+}
+
+function hasText(bytes: Buffer, text: string): boolean {
+  return bytes.includes(`\0${text}\0`, 0, "latin1");
+}
