@@ -1,0 +1,166 @@
+import type { ElfFile } from "../elf/elf-file.ts";
+import type { FileSpace } from "../filesystems/file-space.ts";
+import type { FileTree } from "../filesystems/filetree.ts";
+import type { Kernel } from "../kernels/kernel.ts";
+import type { Closure, LoadedObject, MissingLibrary } from "../linker/closure.ts";
+import { createLinker, type Linker } from "../linker/linker.ts";
+import type { Context } from "../support/context.ts";
+import { CapstanError, ExitCode } from "../support/errors.ts";
+import type { Application, Part, Trimmed } from "./application.ts";
+import { type Extra, partOfExtra } from "./extras.ts";
+import type { Item } from "./item.ts";
+import { chooseLaunch, type Launch, type LaunchMode } from "./launch.ts";
+import { LibraryPlaces } from "./library-places.ts";
+import { ProgramTree } from "./program-tree.ts";
+
+export interface AssembleRequest {
+  readonly application: Application;
+  readonly kernel: Kernel;
+  /** The system that the program and its libraries are taken from. */
+  readonly space: FileSpace;
+  readonly launch: LaunchMode | undefined;
+  /** LD_LIBRARY_PATH, split. */
+  readonly libraryPath: readonly string[];
+  readonly extras: readonly Extra[];
+}
+
+/** An application with all that it loads, ready to be composed. */
+export interface Assembly {
+  readonly name: string;
+  readonly tree: FileTree;
+  readonly items: readonly Item[];
+  readonly launch: Launch;
+  /** The words of the boot command: the program and its arguments, without those of the user. */
+  readonly command: readonly string[];
+  readonly env: ReadonlyMap<string, string>;
+  readonly missing: readonly MissingLibrary[];
+  readonly trimmed: readonly Trimmed[];
+  readonly notes: readonly string[];
+  /** Directories that are to be writable. */
+  readonly writable: readonly string[];
+}
+
+/**
+ * Finds what a program loads, decides how it is started, and puts everything where the linker of the image looks for it.
+ * Errors: CapstanError `bad-elf`, `wrong-machine` when the kernel is for other processors, `os-…`.
+ */
+export async function assemble(request: AssembleRequest, context: Context): Promise<Assembly> {
+  const { application, kernel, space } = request;
+  const parts = [...application.parts, ...request.extras.map((extra) => partOfExtra(extra))];
+  const linker = createLinker({ space, libraryPath: request.libraryPath });
+  const whole = linker.closure(application.executable.source);
+  checkMachine(whole.program.elf, kernel);
+  const launch = chooseLaunch({
+    asked: request.launch,
+    kernel,
+    closure: whole,
+    prefersLinux: application.prefersLinux,
+  });
+  const loaded = launch.mode === "native" ? nativeLinker(request).closure(whole.program.path) : whole;
+  const tree = new ProgramTree(space, context);
+  for (const part of parts) await tree.add(part);
+  const places = new LibraryPlaces({ space, mode: launch.mode, parts, program: application.executable });
+  addProgram(tree, application, loaded, launch);
+  const missing = [...loaded.missing];
+  // Libraries name the loader too; it is in its place already.
+  const isLoader = ({ realPath }: LoadedObject) => realPath === whole.interpreter?.realPath;
+  addLibraries(
+    tree,
+    loaded.libraries.filter((object) => !isLoader(object)),
+    places,
+  );
+  const pluginLinker = launch.mode === "native" ? nativeLinker(request) : linker;
+  for (const plugin of pluginsOf(request, parts)) {
+    const closure = pluginClosure(pluginLinker, plugin, loaded);
+    if (closure === undefined) continue;
+    addLibraries(
+      tree,
+      closure.libraries.filter((object) => !isLoader(object)),
+      places,
+    );
+    missing.push(...closure.missing);
+  }
+  return {
+    name: application.name,
+    tree: tree.tree,
+    items: tree.items(),
+    launch,
+    command: [...commandStart(application, loaded, { launch, kernel }), ...application.args],
+    env: application.env,
+    missing,
+    trimmed: application.trimmed,
+    notes: application.notes,
+    writable: application.writable,
+  };
+}
+
+/** What OSv's own linker is to find in the image: what the kernel supplies, and what only that needs, is left out. */
+function nativeLinker({ space, libraryPath, kernel }: AssembleRequest): Linker {
+  return createLinker({ space, libraryPath, supplied: kernel.supplies });
+}
+
+function checkMachine({ machine, path }: ElfFile, kernel: Kernel): void {
+  if (machine === kernel.machine) return;
+  throw new CapstanError(`${path} is a program for ${machine}, and ${kernel.title} runs on ${kernel.machine}`, {
+    code: "wrong-machine",
+    exitCode: ExitCode.badData,
+    hint: `Build the program for ${kernel.machine}, or name a loader for ${machine} with --loader_image.`,
+  });
+}
+
+function addProgram(
+  tree: ProgramTree,
+  { executable, recognised }: Application,
+  closure: Closure,
+  launch: Launch,
+): void {
+  const role = recognised.kind === "elf" ? "program" : "interpreter";
+  tree.addFile(executable.target, { source: executable.source, role, neededBy: ["the boot command"] });
+  const { interpreter } = closure;
+  if (launch.mode !== "linux" || interpreter === undefined) return;
+  const neededBy = [executable.target];
+  tree.addFile(loaderTarget(closure), { source: interpreter.path, role: "loader", neededBy });
+}
+
+/** The dynamic loader has its place in the program. */
+function loaderTarget({ program, interpreter }: Closure): string {
+  return program.elf.interpreter ?? interpreter?.path ?? "";
+}
+
+function addLibraries(tree: ProgramTree, libraries: readonly LoadedObject[], places: LibraryPlaces): void {
+  for (const object of libraries) {
+    const place = places.of(object);
+    if (place.kind === "there") continue;
+    const neededBy = object.neededBy.map((path) => places.targetOf(path) ?? path);
+    if (place.kind === "link") tree.addLink(place.target, { to: place.to, role: "library", neededBy });
+    else tree.addFile(place.target, { source: object.path, role: "library", neededBy });
+  }
+}
+
+/** ELF objects that the program opens by itself: those that its interpreter is known for, and those of --with. */
+function pluginsOf({ application, space, extras }: AssembleRequest, parts: readonly Part[]): readonly string[] {
+  const named = extras.flatMap(({ source, isElf }) => (isElf ? [source] : []));
+  const isThere = (path: string) => space.find(path)?.type === "file";
+  return parts.length === 0 ? named : [...application.plugins, ...named].filter(isThere);
+}
+
+/** A plugin that cannot be read is the check's to tell of; it may be one of many that nobody opens. */
+function pluginClosure(linker: Linker, plugin: string, loadedBefore: Closure): Closure | undefined {
+  try {
+    return linker.closure(plugin, { loadedBefore });
+  } catch (error) {
+    if (error instanceof CapstanError) return undefined;
+    throw error;
+  }
+}
+
+function commandStart(
+  { executable }: Application,
+  closure: Closure,
+  { launch, kernel }: { readonly launch: Launch; readonly kernel: Kernel },
+): readonly string[] {
+  const isExplicit = launch.mode === "linux" && kernel.can.linuxLoader !== "interpreter";
+  return isExplicit && closure.interpreter !== undefined
+    ? [loaderTarget(closure), executable.target]
+    : [executable.target];
+}
