@@ -7,6 +7,19 @@ export interface ConsoleFindings {
   readonly guestStatus?: number;
   /** What to do about it: the most certain first. Also filled when nothing failed, with what may explain a misbehaviour. */
   readonly advice: readonly string[];
+  /** The lines that were recognised, each once, as they came. */
+  readonly signals: readonly ConsoleSignal[];
+}
+
+/** A line that a signature knows, and what it names. */
+export interface ConsoleSignal {
+  /** Of the signature. */
+  readonly id: string;
+  readonly line: string;
+  /** What the signature's pattern captures, in its order; "" for what is not there. */
+  readonly values: readonly string[];
+  /** The sentence of `advice` that it led to; undefined for none. */
+  readonly advice?: string | undefined;
 }
 
 export interface ConsoleWatchOptions {
@@ -17,6 +30,7 @@ export interface ConsoleWatchOptions {
 /** Longer lines are judged by their beginning. */
 const LONGEST_LINE = 4096;
 const MOST_ADVICE = 5;
+const MOST_SIGNALS = 20;
 
 /**
  * Reads a guest's console as it comes and recognises what the kernel and programs say when they fail: QEMU's own exit
@@ -25,6 +39,7 @@ const MOST_ADVICE = 5;
 export class ConsoleWatch {
   readonly #echo: ReadonlySet<string>;
   readonly #found = new Map<Signature, string | undefined>();
+  readonly #signals = new Map<string, ConsoleSignal>();
   #line: Buffer[] = [];
   #lineLength = 0;
   #guestStatus: number | undefined;
@@ -58,6 +73,7 @@ export class ConsoleWatch {
       failed: verdicts.some((verdict) => verdict !== "warning") || (this.#guestStatus ?? 0) !== 0,
       ...(this.#guestStatus === undefined ? {} : { guestStatus: this.#guestStatus }),
       advice: this.#advice(),
+      signals: [...this.#signals.values()],
     };
   }
 
@@ -84,15 +100,28 @@ export class ConsoleWatch {
   #judge(line: string): void {
     const status = STATUS.exec(line)?.[1];
     if (status !== undefined) this.#guestStatus = this.#guestStatus || Number(status);
-    const signature = signatures.find(({ pattern }) => pattern.test(line));
-    if (signature !== undefined && !this.#found.has(signature)) this.#note(signature, line);
+    for (const signature of signatures) {
+      const found = signature.pattern.exec(line);
+      if (found === null) continue;
+      this.#note(signature, found);
+      break;
+    }
     if (HALT.test(line)) this.#halting ||= [...this.#found.keys()].some(({ verdict }) => verdict === "fatal");
   }
 
-  #note(signature: Signature, line: string): void {
-    const found = signature.pattern.exec(line);
+  #note(signature: Signature, found: RegExpExecArray): void {
     const isQuiet = [...this.#found.keys()].some(({ id }) => signature.quietAfter?.includes(id));
-    this.#found.set(signature, found === null || isQuiet ? undefined : signature.advise?.(found));
+    const advice = isQuiet ? undefined : signature.advise?.(found);
+    this.#keepSignal(signature.id, found, this.#found.has(signature) ? undefined : advice);
+    if (!this.#found.has(signature)) this.#found.set(signature, advice);
+  }
+
+  #keepSignal(id: string, found: RegExpExecArray, advice: string | undefined): void {
+    if (this.#signals.size >= MOST_SIGNALS) return;
+    const values = found.slice(1).map((value: string | undefined) => value ?? "");
+    const key = JSON.stringify([id, values]);
+    if (this.#signals.has(key)) return;
+    this.#signals.set(key, { id, line: found.input, values, ...(advice === undefined ? {} : { advice }) });
   }
 
   #advice(): string[] {

@@ -7,6 +7,7 @@ import { type QemuProcess, startQemu } from "../hypervisors/qemu/process.ts";
 import type { Context } from "../support/context.ts";
 import { checkAborted } from "../support/errors.ts";
 import { type Acquired, acquireNew, acquirePersisted, freeName } from "./acquire.ts";
+import type { ConsoleSignal } from "./console-watch.ts";
 import { FILES, instanceFolder } from "./layout.ts";
 import { type Owner, update } from "./lock.ts";
 import { makePlan, type Plan } from "./plan.ts";
@@ -26,6 +27,10 @@ export interface RunResult {
   readonly guestStatus?: number | undefined;
   /** What to do about a failure; for other outcomes, what may explain a misbehaviour. */
   readonly advice: readonly string[];
+  /** What was recognised on the guest's console. */
+  readonly signals: readonly ConsoleSignal[];
+  /** What the guest booted with. */
+  readonly commandLine: string;
   readonly acceleration: Acceleration;
   readonly timings: RunTimings;
 }
@@ -65,7 +70,7 @@ export async function runInstance(input: RunInput, context: Context): Promise<Ru
     const supervised = await supervise({ guest, monitor, commandLine, console, onInterrupt, onLife }, context);
     onLife();
     const timings = { asked, qemuStarted, firstByte: supervised.firstByte, ended: context.now().getTime() };
-    return toResult(supervised, { plan, name: acquired.name, timings });
+    return toResult(supervised, { plan, name: acquired.name, commandLine, timings });
   } finally {
     remains.remove();
     releaseExit?.();
@@ -153,7 +158,7 @@ function startMachine({ qemu }: Plan, args: readonly string[], { env, reporter }
 
 function toResult(
   { end, findings }: Supervised,
-  { plan, name, timings }: { plan: Plan; name: string; timings: RunTimings },
+  { plan, name, commandLine, timings }: Pick<RunResult, "name" | "commandLine" | "timings"> & { readonly plan: Plan },
 ): RunResult {
   const said = findings.failed || end === "halted" ? "failed" : "ok";
   return {
@@ -162,6 +167,8 @@ function toResult(
     outcome: end === "interrupted" || end === "terminated" ? end : said,
     guestStatus: findings.guestStatus,
     advice: findings.advice,
+    signals: findings.signals,
+    commandLine,
     acceleration: plan.acceleration,
     timings,
   };

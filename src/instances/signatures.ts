@@ -38,10 +38,17 @@ export const signatures: readonly Signature[] = [
   },
   {
     id: "not-an-elf",
-    pattern: /^(?:executable too short|bad elf |bad executable type).*\. Powering off\.$/,
+    pattern: /^(?:executable too short|bad elf (?!class)|bad executable type).*\. Powering off\.$/,
     verdict: "failed",
     advise: () =>
       "The boot command starts a file that is not an ELF program. Start a script through its interpreter: OSv does not read #! lines.",
+  },
+  {
+    id: "wrong-machine",
+    pattern: /^(?:machine type for (.+) differs from the kernel|bad elf class)\. Powering off\.$/,
+    verdict: "failed",
+    advise: ([, path]) =>
+      `${path ?? "The program"} is for another processor than the kernel, or of 32 bits. Take one that is built for the kernel's.`,
   },
   {
     id: "static-program",
@@ -49,6 +56,12 @@ export const signatures: readonly Signature[] = [
     verdict: "failed",
     advise: () =>
       "This kernel runs no static programs. Link the program dynamically (-pie), or compose with a newer OSv.",
+  },
+  {
+    id: "no-main",
+    pattern: /^Failed looking up main\. Powering off\.$/,
+    verdict: "failed",
+    advise: () => "The boot command starts a library, which has no main() and no entry. Name the program itself.",
   },
   {
     id: "bad-command-line",
@@ -104,6 +117,19 @@ export const signatures: readonly Signature[] = [
       `${program} calls ${symbol}, which nothing in the image has. If it belongs to a library, add that; if it is a function of glibc that OSv lacks, ${LINUX_LD}.`,
   },
   {
+    id: "missing-symbol-used",
+    pattern: /^trying to execute or access missing symbol/,
+    verdict: "fatal",
+    advise: () =>
+      `The program uses a function or variable that nothing in the image has. If it belongs to a library, add that; if it is one of glibc's that OSv lacks, ${LINUX_LD}.`,
+  },
+  {
+    id: "address-taken",
+    pattern: /^Non-PIC executable \[(.+)\] collides with kernel/,
+    verdict: "fatal",
+    advise: ([, path]) => `${path} is linked to addresses that the kernel has. Link it with -pie, or ${LINUX_LD}.`,
+  },
+  {
     id: "out-of-memory",
     pattern: /^Out of memory: could not reclaim any further/,
     verdict: "fatal",
@@ -122,6 +148,14 @@ export const signatures: readonly Signature[] = [
     advise: () => `The kernel or its libc met a bad pointer. If the program is known to be sound, ${LINUX_LD}.`,
   },
   {
+    id: "protection-fault",
+    pattern: /^general protection fault/,
+    verdict: "fatal",
+    quietAfter: ["thread-local-storage-size"],
+    advise: () =>
+      `The program wrote over memory of the kernel's, or jumped to a bad address. If it is sound on Linux, ${LINUX_LD}.`,
+  },
+  {
     id: "old-kernel-relocation",
     pattern:
       /^Assertion failed: type == ARCH_JUMP_SLOT \|\| type == ARCH_TLSDESC|relocate_rela\(\): unknown relocation type .*25\b/,
@@ -134,6 +168,13 @@ export const signatures: readonly Signature[] = [
     verdict: "fatal",
     advise: () =>
       "OSv has only stream socket pairs. In Python, replace socket.socketpair by a pair of TCP sockets on the loopback.",
+  },
+  {
+    id: "users-assertion",
+    pattern: /^Assertion failed: e?[ug]id == 0/,
+    verdict: "fatal",
+    advise: () =>
+      "The program changes to a user or group, and there is only root in OSv. Let it stay root (such as 'user root' or -u root).",
   },
   {
     id: "proc-maps",
@@ -186,9 +227,21 @@ export const signatures: readonly Signature[] = [
   // What programs say when they meet OSv's limits
   {
     id: "library-missing",
-    pattern: /error while loading shared libraries: ([^:]+): cannot open shared object file/,
+    pattern: /^(?:(\S+): )?.*?\berror while loading shared libraries: ([^:]+): cannot open shared object file/,
     verdict: "failed",
-    advise: ([, library]) => `Put ${library} into the image, under /usr/lib.`,
+    advise: ([, program, library]) =>
+      program === library
+        ? `The image has no program ${program}, or it is for another processor than the kernel.`
+        : `Put ${library} into the image, under /usr/lib.`,
+  },
+  {
+    id: "library-damaged",
+    pattern: /^(?:(\S+): )?.*?\berror while loading shared libraries: ([^:]+): (file too short|invalid ELF header)/,
+    verdict: "failed",
+    advise: ([, program, library]) =>
+      program === library
+        ? `${program} is not an ELF program. Start a script through its interpreter.`
+        : `${library} is no library, or is damaged. Copy it into the image anew.`,
   },
   {
     id: "thread-local-storage-size",
@@ -200,7 +253,7 @@ export const signatures: readonly Signature[] = [
   {
     id: "fork",
     pattern:
-      /fork\(\) stubbed|\bfork: (?:Bad file descriptor|Function not implemented)|[Ee]rror forking|popen\(\) stubbed|unimplemented system call (?:56|57|58|59|435)\b/,
+      /\b(?:v?fork|system|execve|daemon)\(\) stubbed|\bfork: (?:Bad file descriptor|Function not implemented|No error information)|[Ee]rror forking|popen\(\) stubbed|unimplemented system call (?:56|57|58|59|435)\b/,
     verdict: "warning",
     advise: () =>
       "The program starts other processes, which OSv cannot. Look for its option to stay in the foreground in one process.",
@@ -245,7 +298,8 @@ export const signatures: readonly Signature[] = [
   },
   {
     id: "users",
-    pattern: /Can't change group ID|Could not get user\/group ID|can't get (?:user|group) (?:name|id)/i,
+    pattern:
+      /Can't change group ID|Could not get user\/group ID|can't get (?:user|group) (?:name|id)|unimplemented system call (?:105|106|113|114|116|117|119)\b/i,
     verdict: "warning",
     advise: () =>
       "There is only root in OSv. Run the program as root (such as 'user root'), with /etc/passwd and /etc/group in the image.",

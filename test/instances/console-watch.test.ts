@@ -14,8 +14,8 @@ const boot = "OSv v0.57.0-398-g0e34e4dc\r\neth0: 192.168.122.15\r\nBooted up in 
 test("a guest that says nothing of a failure is well", () => {
   const well = watch(`${boot}HELLO argc=1\r\nBYE\r\n`);
   expect(well.fatalHalt).toBe(false);
-  expect(well.finish()).toEqual({ failed: false, advice: [] });
-  expect(new ConsoleWatch().finish()).toEqual({ failed: false, advice: [] });
+  expect(well.finish()).toEqual({ failed: false, advice: [], signals: [] });
+  expect(new ConsoleWatch().finish()).toEqual({ failed: false, advice: [], signals: [] });
 });
 
 /** Consoles of real kernels and programs: line, whether that alone is a failure, words of the advice. */
@@ -23,6 +23,19 @@ const lines: readonly (readonly [line: string, failed: boolean, advice: string])
   ["Failed to load object: /nope. Powering off.", true, "no program /nope"],
   ["executable too short /etc/hosts: file_size=30 need=64. Powering off.", true, "not an ELF"],
   ["executable too short. Powering off.", true, "not an ELF"],
+  ["bad elf class. Powering off.", true, "of 32 bits"],
+  ["machine type for /arm differs from the kernel. Powering off.", true, "/arm is for another processor"],
+  ["/app: failed looking up symbol stdin_used in other objects", true, "stdin_used"],
+  ["/app: failed looking up symbol _ZN1A1fEv (A::f())", true, "_ZN1A1fEv (A::f())"],
+  ["trying to execute or access missing symbol", true, "nothing in the image has"],
+  ["general protection fault", true, "sound on Linux"],
+  [
+    "/gone: error while loading shared libraries: /gone: cannot open shared object file: No such file or directory",
+    true,
+    "no program /gone",
+  ],
+  ["/s.sh: error while loading shared libraries: /s.sh: file too short", true, "through its interpreter"],
+  ["/a: error while loading shared libraries: liba.so.1: invalid ELF header", true, "liba.so.1 is no library"],
   ["Statically linked executables are not supported!", true, "static"],
   ["Failed to parse command line.", true, "boot command"],
   ["This image has an empty command line. Nothing to run.", true, "Give a boot command"],
@@ -70,6 +83,9 @@ const lines: readonly (readonly [line: string, failed: boolean, advice: string])
   ],
   ["fork() stubbed", false, "other processes"],
   ["bash: fork: Function not implemented", false, "other processes"],
+  ["fork: No error information", false, "other processes"],
+  ["system() stubbed", false, "other processes"],
+  ["execve() stubbed", false, "other processes"],
   ["syscall(): unimplemented system call 59", false, "other processes"],
   ["sh: unimplemented sigsuspend", false, "master_process off"],
   ["socket: Address family not supported by protocol", false, "unix sockets"],
@@ -78,6 +94,10 @@ const lines: readonly (readonly [line: string, failed: boolean, advice: string])
   ['mkdir() "/var/lib/nginx/body" failed (30: Read-only file system)', false, "ramfs"],
   ["Config file /x.conf is a directory", false, "ld-linux"],
   ["Can't change group ID", false, "root"],
+  ["syscall(): unimplemented system call 106", false, "root"],
+  ["Assertion failed: uid == 0 (libc/user.cc: setuid: 101)", true, "stay root"],
+  ["Failed looking up main. Powering off.", true, "library"],
+  ["Non-PIC executable [/app] collides with kernel: [0x400000-0x900000] !", true, "-pie"],
   ["madvise: invalid argument", false, "skip-innodb"],
   ["Fatal error: Failed to initialize high-resolution timer", false, "PHP"],
   ["PHP Fatal error: Invalid date.timezone value 'UTC'", false, "zoneinfo"],
@@ -107,12 +127,36 @@ test.each([
   "setsid() stubbed",
   "fcntl(F_SETLK) stubbed",
 ])("harmless: %s", (line) => {
-  expect(watch(`${line}\n`).finish()).toEqual({ failed: false, advice: [] });
+  expect(watch(`${line}\n`).finish()).toEqual({ failed: false, advice: [], signals: [] });
 });
 
 test("every signature is met by a line above", () => {
   const unmet = signatures.filter(({ pattern }) => !lines.some(([line]) => pattern.test(line)));
   expect(unmet.map(({ id }) => id)).toEqual(["bad-runscript", "no-zfs-library", "segmentation-fault"]);
+});
+
+test("what the lines name is kept, each line once", () => {
+  const { signals } = watch(
+    "/a: failed looking up symbol x\n/a: failed looking up symbol x\n/b: failed looking up symbol y in other objects\n/p: error while loading shared libraries: libq.so.1: cannot open shared object file: No such file or directory\n",
+  ).finish();
+  expect(signals.map(({ id, values }) => [id, ...values])).toEqual([
+    ["symbol-missing", "/a", "x"],
+    ["symbol-missing", "/b", "y"],
+    ["library-missing", "/p", "libq.so.1"],
+  ]);
+  expect(signals[0]?.line).toBe("/a: failed looking up symbol x");
+});
+
+test("a guest that says the same over and over takes no memory", () => {
+  const chatter = Array.from({ length: 500 }, (_, index) => `/a: failed looking up symbol f${index}\n`).join("");
+  expect(watch(chatter).finish().signals).toHaveLength(20);
+});
+
+test("a fault after the warning about thread-local storage says nothing new", () => {
+  const { advice } = watch(
+    "WARNING: /a is a PIE using TLS of size 1000 which is greater than the 536 bytes limit. Either\ngeneral protection fault\n",
+  ).finish();
+  expect(advice).toEqual([expect.stringContaining("1000 bytes")]);
 });
 
 test("the status of the first program that failed is kept", () => {
@@ -137,7 +181,7 @@ test.each([
   ],
   ["Failed to open runscript file '/run/x'.\nFailed to parse command line.\n", "/run/x"],
 ])("the general says nothing after the particular: %j", (text, advice) => {
-  expect(watch(text).finish()).toEqual({ failed: true, advice: [expect.stringContaining(advice)] });
+  expect(watch(text).finish()).toMatchObject({ failed: true, advice: [expect.stringContaining(advice)] });
 });
 
 describe("a kernel that stands still for ever", () => {
@@ -170,7 +214,10 @@ test("lines are found wherever chunks end, through colours and carriage returns"
   const text = Buffer.from(
     `\x1b[32mé\x1b[0m\x1b]0;title\x07 10%\r20%\r\x1b[1;31mFailed to load object: /ü. Powering off.\x1b[0m\r\nprogram exited with status 2`,
   );
-  const expected = { failed: true, guestStatus: 2, advice: [expect.stringContaining("/ü")] };
+  const advice = expect.stringContaining("/ü");
+  const line = "Failed to load object: /ü. Powering off.";
+  const signals = [{ id: "no-such-program", line, values: ["/ü"], advice }];
+  const expected = { failed: true, guestStatus: 2, advice: [advice], signals };
   fc.assert(
     fc.property(fc.array(fc.nat(text.length)), (cuts) => {
       const watch = new ConsoleWatch();

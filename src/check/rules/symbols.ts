@@ -1,0 +1,72 @@
+import { type MissingSymbol, missingSymbols } from "../../programs/missing-symbols.ts";
+import type { Finding } from "../finding.ts";
+import type { ImageInCheck, Started } from "../image.ts";
+import { firstFew, lowerFirst } from "../phrases.ts";
+import { badElf } from "./boot-command.ts";
+import { PROCESS_CALLS } from "./call-table.ts";
+import { viaLinux, wrongMachine } from "./kernel-limits.ts";
+
+/**
+ * What neither the image nor the kernel has, when OSv's own linker starts the program: an object a finding, the program's
+ * own before those of libraries, which often offer far more than the program uses. Where a library is missing altogether,
+ * what it would have had is not told as well.
+ */
+export function* symbolsRule(image: ImageInCheck): Generator<Finding> {
+  for (const started of image.started) {
+    if (started.mode !== "native" || wrongMachine(image, started.closure.program) !== undefined) continue;
+    const isIncomplete = started.closure.missing.some(({ name }) => name !== started.closure.program.elf.interpreter);
+    if (isIncomplete) continue;
+    try {
+      yield* ofProgram(image, started);
+    } catch (error) {
+      const finding = badElf(started.path, error);
+      if (finding !== undefined) yield finding;
+    }
+  }
+}
+
+function* ofProgram(image: ImageInCheck, { path, closure }: Started): Generator<Finding> {
+  const byObject = new Map<string, MissingSymbol[]>();
+  for (const symbol of missingSymbols(closure, image.kernel)) {
+    // What starts other processes is told by the rule for calls.
+    if (symbol.weak || PROCESS_CALLS.has(symbol.symbol) || symbol.symbol.startsWith("posix_spawn")) continue;
+    const known = byObject.get(symbol.object);
+    if (known === undefined) byObject.set(symbol.object, [symbol]);
+    else known.push(symbol);
+  }
+  for (const [object, symbols] of byObject) {
+    const eager = symbols.filter(({ bound }) => bound === "eager");
+    if (eager.length > 0) yield atStart(image, object, eager);
+    const lazy = symbols.filter(({ bound }) => bound === "lazy");
+    if (lazy.length > 0) yield whenUsed(image, object, { symbols: lazy, isProgram: object === path });
+  }
+}
+
+function atStart({ kernel }: ImageInCheck, object: string, symbols: readonly MissingSymbol[]): Finding {
+  return {
+    code: "missing-symbol",
+    severity: "error",
+    path: object,
+    problem: `${object} cannot be loaded without ${named(symbols)}, which neither the image nor ${kernel.title} has.`,
+    advice: viaLinux(kernel.can.linuxLoader, "Build it without them"),
+  };
+}
+
+function whenUsed(
+  { kernel }: ImageInCheck,
+  object: string,
+  { symbols, isProgram }: { readonly symbols: readonly MissingSymbol[]; readonly isProgram: boolean },
+): Finding {
+  const some = symbols.length === 1 ? "it" : "one of them";
+  return {
+    code: "missing-symbol",
+    severity: isProgram ? "warning" : "note",
+    path: object,
+    problem: `${object} uses ${named(symbols)}, which neither the image nor ${kernel.title} has: the program is aborted when it calls ${some}.`,
+    advice: `If it fails there: ${lowerFirst(viaLinux(kernel.can.linuxLoader, "Compose with a newer OSv"))}`,
+  };
+}
+
+function named(symbols: readonly MissingSymbol[]): string {
+  return firstFew([...new Set(symbols.map(({ symbol }) => symbol))].sort());
+}
