@@ -28,7 +28,19 @@ _capstan() {
     "run|--volume") COMPREPLY=(); return ;;
     "run|--accel") COMPREPLY=($(compgen -W "auto kvm hvf tcg" -- "$cur")); return ;;
     "run|--kernel") COMPREPLY=(); return ;;
+    "run|--name") COMPREPLY=(); return ;;
     "run|--loader_image"|"run|-l") COMPREPLY=($(compgen -W "$(capstan __names image 2>/dev/null)" -- "$cur")); return ;;
+    "run|--launch") COMPREPLY=($(compgen -W "auto native linux static" -- "$cur")); return ;;
+    "run|--with") COMPREPLY=(); return ;;
+    "run|--interpreter") COMPREPLY=(); return ;;
+    "run|--library-path") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+    "run|--sysroot") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+    "check|--loader_image"|"check|-l") COMPREPLY=($(compgen -W "$(capstan __names image 2>/dev/null)" -- "$cur")); return ;;
+    "check|--launch") COMPREPLY=($(compgen -W "auto native linux static" -- "$cur")); return ;;
+    "check|--with") COMPREPLY=(); return ;;
+    "check|--interpreter") COMPREPLY=(); return ;;
+    "check|--library-path") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+    "check|--sysroot") COMPREPLY=($(compgen -d -- "$cur")); return ;;
     "compose|--loader_image"|"compose|-l") COMPREPLY=($(compgen -W "$(capstan __names image 2>/dev/null)" -- "$cur")); return ;;
     "compose|--size"|"compose|-s") COMPREPLY=(); return ;;
     "compose|--command_line"|"compose|-c") COMPREPLY=(); return ;;
@@ -46,6 +58,13 @@ _capstan() {
     "package init|--require") COMPREPLY=($(compgen -W "$(capstan __names package 2>/dev/null)" -- "$cur")); return ;;
     "package init|--runtime") COMPREPLY=($(compgen -W "$(capstan __names runtime 2>/dev/null)" -- "$cur")); return ;;
     "package init|--platform"|"package init|-p") COMPREPLY=(); return ;;
+    "package add|--launch") COMPREPLY=($(compgen -W "auto native linux static" -- "$cur")); return ;;
+    "package add|--with") COMPREPLY=(); return ;;
+    "package add|--interpreter") COMPREPLY=(); return ;;
+    "package add|--library-path") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+    "package add|--sysroot") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+    "package add|--loader_image"|"package add|-l") COMPREPLY=($(compgen -W "$(capstan __names image 2>/dev/null)" -- "$cur")); return ;;
+    "package refresh|--loader_image"|"package refresh|-l") COMPREPLY=($(compgen -W "$(capstan __names image 2>/dev/null)" -- "$cur")); return ;;
     "package collect|--require") COMPREPLY=($(compgen -W "$(capstan __names package 2>/dev/null)" -- "$cur")); return ;;
     "package collect|--follow-links") COMPREPLY=($(compgen -W "never inside all" -- "$cur")); return ;;
     "package compose|--size"|"package compose|-s") COMPREPLY=(); return ;;
@@ -61,13 +80,14 @@ _capstan() {
     "stop|--time"|"stop|-t") COMPREPLY=(); return ;;
   esac
   case "$command" in
-    "") COMPREPLY=($(compgen -W "run compose images import rmi instances stop delete completion help package runtime image config" -- "$cur")) ;;
-    "package") COMPREPLY=($(compgen -W "init build import list describe collect compose" -- "$cur")) ;;
+    "") COMPREPLY=($(compgen -W "run check compose images import rmi instances stop delete completion help package runtime image config" -- "$cur")) ;;
+    "package") COMPREPLY=($(compgen -W "init build import add refresh list describe collect compose" -- "$cur")) ;;
     "runtime") COMPREPLY=($(compgen -W "list preview init" -- "$cur")) ;;
     "image") COMPREPLY=($(compgen -W "inspect ls tree cat cp" -- "$cur")) ;;
     "config") COMPREPLY=($(compgen -W "print" -- "$cur")) ;;
-    "run") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--image --hypervisor --memory --cpus --network --bridge --forward --mac --execute --boot --env --persist --volume --accel --kernel --no-kernel --loader_image --dry-run --json --quiet --verbose --help" -- "$cur")); else COMPREPLY=($(compgen -W "$(capstan __names image 2>/dev/null)" -- "$cur")); fi ;;
-    "compose") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--loader_image --size --command_line --fs --follow-links --json --quiet --verbose --help" -- "$cur")); else COMPREPLY=(); fi ;;
+    "run") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--image --hypervisor --memory --cpus --network --bridge --forward --mac --execute --boot --env --persist --volume --accel --kernel --no-kernel --name --loader_image --launch --with --interpreter --trim --no-trim --library-path --sysroot --strict --no-check --dry-run --json --quiet --verbose --help" -- "$cur")); else COMPREPLY=($(compgen -W "$(capstan __names image 2>/dev/null)" -- "$cur")); fi ;;
+    "check") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--loader_image --launch --with --interpreter --trim --no-trim --library-path --sysroot --strict --json --quiet --verbose --help" -- "$cur")); else COMPREPLY=(); fi ;;
+    "compose") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--loader_image --size --command_line --fs --follow-links --strict --no-check --json --quiet --verbose --help" -- "$cur")); else COMPREPLY=(); fi ;;
     "images") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--json --quiet --verbose --help" -- "$cur")); else COMPREPLY=(); fi ;;
     "import") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--version --created --description --build --kernel --json --quiet --verbose --help" -- "$cur")); else COMPREPLY=(); fi ;;
     "rmi") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--json --quiet --verbose --help" -- "$cur")); else COMPREPLY=($(compgen -W "$(capstan __names image 2>/dev/null)" -- "$cur")); fi ;;
@@ -79,10 +99,12 @@ _capstan() {
     "package init") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--name --title --author --version --require --runtime --platform --force --json --quiet --verbose --help" -- "$cur")); else COMPREPLY=($(compgen -d -- "$cur")); fi ;;
     "package build") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--json --quiet --verbose --help" -- "$cur")); else COMPREPLY=($(compgen -d -- "$cur")); fi ;;
     "package import") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--json --quiet --verbose --help" -- "$cur")); else COMPREPLY=(); fi ;;
+    "package add") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--launch --with --interpreter --trim --no-trim --library-path --sysroot --loader_image --force --dry-run --json --quiet --verbose --help" -- "$cur")); else COMPREPLY=(); fi ;;
+    "package refresh") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--loader_image --force --dry-run --json --quiet --verbose --help" -- "$cur")); else COMPREPLY=(); fi ;;
     "package list") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--json --quiet --verbose --help" -- "$cur")); else COMPREPLY=(); fi ;;
     "package describe") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--content --json --quiet --verbose --help" -- "$cur")); else COMPREPLY=($(compgen -W "$(capstan __names package 2>/dev/null)" -- "$cur")); fi ;;
     "package collect") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--pull-missing --require --remote --follow-links --json --quiet --verbose --help" -- "$cur")); else COMPREPLY=(); fi ;;
-    "package compose") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--size --update --run --pull-missing --boot --env --fs --require --loader_image --follow-links --json --quiet --verbose --help" -- "$cur")); else COMPREPLY=(); fi ;;
+    "package compose") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--size --update --run --pull-missing --boot --env --fs --require --loader_image --follow-links --strict --no-check --json --quiet --verbose --help" -- "$cur")); else COMPREPLY=(); fi ;;
     "runtime list") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--json --quiet --verbose --help" -- "$cur")); else COMPREPLY=(); fi ;;
     "runtime preview") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--runtime --plain --json --quiet --verbose --help" -- "$cur")); else COMPREPLY=(); fi ;;
     "runtime init") if [[ "$cur" == -* ]]; then COMPREPLY=($(compgen -W "--runtime --plain --force --json --quiet --verbose --help" -- "$cur")); else COMPREPLY=(); fi ;;

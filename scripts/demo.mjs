@@ -23,8 +23,17 @@ capstan("package", "compose", "capstan-demo", "--loader_image", loader, "--boot"
 capstan("image", "inspect", "capstan-demo");
 capstan("image", "tree", "capstan-demo");
 capstan("run", "capstan-demo", "--memory", "256M", "--cpus", "1");
+
+// The same in one line, for a program that nobody prepared: what it loads is found by reading it.
+const program = process.platform === "linux" ? "/bin/ls" : undefined;
+if (program !== undefined) {
+  capstan("run", program, "--loader_image", loader, "--dry-run");
+  capstan("run", program, "--loader_image", loader, "--memory", "256M", "--cpus", "1", "--", "-l", "/");
+}
 console.log(
-  "\ndemo: done. The virtual machine was composed from examples/hello; go on with the walkthrough in README.md.",
+  "\ndemo: done. One virtual machine was composed from examples/hello" +
+    (program === undefined ? "" : `, another from ${program} of this machine`) +
+    "; go on with the walkthrough in README.md.",
 );
 
 function capstan(...args) {

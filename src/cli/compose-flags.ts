@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { Checking } from "../compose/check-image.ts";
 import type { FollowLinks } from "../filesystems/host-tree.ts";
 import { parseEnvFlags } from "../project/boot-command.ts";
 import { loadProject, type Project } from "../project/project.ts";
@@ -8,12 +9,13 @@ import { CapstanError, ExitCode } from "../support/errors.ts";
 import { parseSize } from "../support/sizes.ts";
 import type { CommandContext } from "./answer.ts";
 import { findLoaderOrFile } from "./find-image.ts";
-import type { Input } from "./input.ts";
+import { type Input, usageError } from "./input.ts";
 
 /** The flags that all commands which compose have. */
 export interface ComposeFlags {
   readonly loader: Loader;
   readonly followLinks: FollowLinks;
+  readonly checking: Checking;
 }
 
 export function composeFlags(input: Input, context: CommandContext): ComposeFlags {
@@ -22,7 +24,14 @@ export function composeFlags(input: Input, context: CommandContext): ComposeFlag
   return {
     loader: findLoaderOrFile(input.text("loader_image") ?? DEFAULT_LOADER, context),
     followLinks: followLinks(input),
+    checking: checking(input),
   };
+}
+
+export function checking(input: Input): Checking {
+  if (input.on("strict") && input.on("no-check")) throw usageError("--strict and --no-check exclude each other.");
+  if (input.on("no-check")) return "off";
+  return input.on("strict") ? "strict" : "warn";
 }
 
 /** The project of this folder. One with a meta/run.yaml alone goes by a default manifest, as in the original. */

@@ -1,3 +1,4 @@
+import { findingCodes } from "../check/finding.ts";
 import { bashCompletion, fishCompletion, zshCompletion } from "./completions.ts";
 import { exitCodeTable, flagText, flagUsage, usageLine } from "./help.ts";
 import type { CommandSpec, FlagSpec } from "./spec.ts";
@@ -7,6 +8,7 @@ import { commands, globalFlags } from "./table.ts";
 export function generatedFiles(): ReadonlyMap<string, string> {
   return new Map([
     ["docs/reference/cli.md", cliReference()],
+    ["docs/reference/findings.md", findingsReference()],
     ["completions/capstan.bash", bashCompletion()],
     ["completions/_capstan", zshCompletion()],
     ["completions/capstan.fish", fishCompletion()],
@@ -38,6 +40,22 @@ function cliReference(): string {
     "| code | meaning |",
     "|---|---|",
     ...exitCodeTable.map(([code, text]) => `| ${code} | ${text} |`),
+    "",
+  ].join("\n");
+}
+
+function findingsReference(): string {
+  return [
+    "# Findings of the check",
+    "",
+    "Generated from `src/check/finding.ts` by `npm run docs`. Do not edit.",
+    "",
+    "An **error** keeps the program from starting, a **warning** will probably make it misbehave, a **note** is worth knowing;",
+    "notes are shown by `capstan check` and, when composing, with `--verbose`.",
+    "",
+    "| code | meaning |",
+    "|---|---|",
+    ...Object.entries(findingCodes).map(([code, text]) => `| \`${code}\` | ${cell(text)} |`),
     "",
   ].join("\n");
 }

@@ -95,6 +95,50 @@ const followFlag: FlagSpec = {
   text: "Which links of the folder become what they lead to: none of them, those that lead to something inside it, or all.",
 };
 
+const checkFlags: readonly FlagSpec[] = [
+  { long: "strict", text: "Fail when the check of the image finds something; without it, that is told as warnings." },
+  { long: "no-check", text: "Do not check the image." },
+];
+
+/** How a program of this machine is put together. */
+const programFlags: readonly FlagSpec[] = [
+  {
+    long: "launch",
+    value: "HOW",
+    fallback: "auto",
+    choices: ["auto", "native", "linux", "static"],
+    text: "How the program starts: by OSv's own linker (`native`), on the Linux loader and C library in the image (`linux`), or by itself (`static`).",
+  },
+  {
+    long: "with",
+    value: "PATH[:TARGET]",
+    many: true,
+    kind: "file",
+    text: "A further file or folder that the program opens; also a library's name, or one of certificates, locale, time-zones, users, services.",
+  },
+  {
+    long: "interpreter",
+    value: "PATH|PACKAGE",
+    kind: "file",
+    text: "What runs a script: a program of this machine, or a package of the store; without it, what the script names.",
+  },
+  { long: "trim", text: "Leave out what programs rarely need, such as tests and documentation; the default." },
+  { long: "no-trim", text: "Leave nothing out." },
+  {
+    long: "library-path",
+    value: "DIRECTORIES",
+    many: true,
+    kind: "folder",
+    text: "Directories in which libraries are looked for first, as with LD_LIBRARY_PATH.",
+  },
+  {
+    long: "sysroot",
+    value: "FOLDER",
+    kind: "folder",
+    text: "Take libraries and interpreters from the system in this folder, not from this machine.",
+  },
+];
+
 const imageArgument = {
   name: "image",
   kind: "image",
@@ -104,13 +148,22 @@ const imageArgument = {
 export const commands: readonly CommandSpec[] = [
   {
     name: "run",
-    summary: "Run an image, or the project of this folder",
+    summary: "Run a program, an image, or the project of this folder",
     details: [
+      "A path names a program of this machine: an ELF file, a script, a .jar, or a folder with a package.json, a __main__.py or a project. It is put into an image with all that it loads and with its interpreter, and booted; nothing is written beside it. With --dry-run, what would go in is shown: why, from where, how big.",
       "Without an image, the project of this folder is composed (only if something changed) and run.",
       "The image itself is never written: a run has a disk of its own that lies over it, and that is removed when the guest ends, unless --persist keeps it. The boot command that was composed is kept; --execute or --boot replaces it, --env adds to it.",
       "The guest's console is this terminal. The first Ctrl-C asks the guest to power off, a second one ends it. When the guest's console says that the program failed, the exit code is 1.",
     ],
-    args: [{ name: "name", optional: true, kind: "image", text: "The image, and the name of the instance." }],
+    args: [
+      {
+        name: "name",
+        optional: true,
+        kind: "image",
+        text: "An image, which also names the instance; or the path of a program.",
+      },
+      { name: "args", optional: true, many: true, text: "Arguments of the program, behind `--`." },
+    ],
     flags: [
       {
         long: "image",
@@ -164,15 +217,47 @@ export const commands: readonly CommandSpec[] = [
         text: "Boot this kernel ELF directly; the default where the image's loader brought one.",
       },
       { long: "no-kernel", text: "Boot through the BIOS even where a kernel ELF is there." },
-      { ...loaderFlag, text: "The kernel to compose the project of this folder with." },
-      { long: "dry-run", text: "Print the command that would start QEMU, and start nothing." },
+      { long: "name", value: "NAME", text: "The name of the instance." },
+      { ...loaderFlag, text: "The kernel to compose a program or a project with." },
+      ...programFlags,
+      ...checkFlags,
+      {
+        long: "dry-run",
+        text: "Print what would be composed, or the command that would start QEMU, and start nothing.",
+      },
     ],
     examples: [
+      { line: "capstan run ./server -f 8080 -- --port 8080", text: "a program of this machine, with its libraries" },
+      { line: "capstan run app.py --dry-run", text: "what a Python script would take along" },
       { line: "capstan run", text: "compose and run the project of this folder" },
       { line: "capstan run hello -f 8080 -m 256M", text: "port 8080 of the guest is port 8080 here" },
       { line: "capstan run hello --execute '/hello --loud'", text: "another command, this time" },
     ],
     load: () => import("./commands/run.ts"),
+  },
+  {
+    name: "check",
+    summary: "Tell what will go wrong when a project, an image or a program boots",
+    details: [
+      "Without an argument, the project of this folder is checked. Nothing is booted or started: everything is read from the files. The same check runs whenever an image is composed.",
+      "Each finding has a code, a severity and a path, says why in a sentence, and what to do in another. docs/reference/findings.md lists the codes.",
+    ],
+    args: [
+      { name: "target", optional: true, kind: "file", text: "A project's folder, an image, or the path of a program." },
+    ],
+    flags: [
+      { ...loaderFlag, text: "The kernel to check a program or a project against." },
+      ...programFlags,
+      {
+        long: "strict",
+        text: "Fail when something is found; without it, only what keeps a program from starting fails.",
+      },
+    ],
+    examples: [
+      { line: "capstan check", text: "the project of this folder" },
+      { line: "capstan check /usr/bin/redis-server --json", text: "a program of this machine, for scripts" },
+    ],
+    load: () => import("./commands/check.ts"),
   },
   {
     name: "compose",
@@ -187,6 +272,7 @@ export const commands: readonly CommandSpec[] = [
       { long: "command_line", short: "c", also: ["command-line"], value: "COMMAND", text: "The boot command." },
       fsFlag,
       followFlag,
+      ...checkFlags,
     ],
     examples: [{ line: "capstan compose hello ./root -c /hello", text: "boots /hello of the folder `root`" }],
     load: () => import("./commands/compose.ts"),
@@ -305,6 +391,45 @@ export const commands: readonly CommandSpec[] = [
     load: () => import("./commands/package-import.ts"),
   },
   {
+    name: "package add",
+    summary: "Copy programs of this machine, with all that they load, into the project of this folder",
+    details: [
+      "Libraries, interpreters and their files go where the linker of the image looks for them. meta/programs.yaml notes where each file came from; `package refresh` goes by it. A project without a meta/run.yaml gets one that starts the first program.",
+    ],
+    args: [
+      {
+        name: "program",
+        optional: true,
+        many: true,
+        kind: "file",
+        text: "ELF programs, scripts, .jar files or folders of applications.",
+      },
+    ],
+    flags: [
+      ...programFlags,
+      { ...loaderFlag, text: "The kernel that the package is for: it decides how programs start." },
+      { long: "force", short: "f", text: "Overwrite files of the project that did not come from here." },
+      { long: "dry-run", text: "Show what would be copied, and write nothing." },
+    ],
+    examples: [
+      { line: "capstan package add /usr/bin/redis-server", text: "redis and its libraries" },
+      { line: "capstan package add ./server --with certificates", text: "a program that opens TLS connections" },
+    ],
+    load: () => import("./commands/package-add.ts"),
+  },
+  {
+    name: "package refresh",
+    summary: "Bring what `package add` copied up to date, and show what changed",
+    details: ["A file that was edited in the project since stays as it is, and is told of; --force replaces it."],
+    args: [],
+    flags: [
+      { ...loaderFlag, text: "The kernel that the package is for." },
+      { long: "force", short: "f", text: "Overwrite files that were edited in the project." },
+      { long: "dry-run", text: "Show what would change, and write nothing." },
+    ],
+    load: () => import("./commands/package-refresh.ts"),
+  },
+  {
     name: "package list",
     summary: "List the packages of the store",
     args: [],
@@ -345,6 +470,7 @@ export const commands: readonly CommandSpec[] = [
       requireFlag,
       loaderFlag,
       followFlag,
+      ...checkFlags,
     ],
     examples: [{ line: "capstan package compose hello --boot default", text: "boots the set `default`" }],
     load: () => import("./commands/package-compose.ts"),

@@ -1,3 +1,4 @@
+import type { Finding } from "../check/finding.ts";
 import type { FileTree } from "../filesystems/filetree.ts";
 import { type FollowLinks, treeFromHost } from "../filesystems/host-tree.ts";
 import { measureTree } from "../filesystems/tree-walk.ts";
@@ -5,15 +6,18 @@ import { type BootRequest, buildBootCommand } from "../project/boot-command.ts";
 import type { Project } from "../project/project.ts";
 import { formatLocalTime, type ImageMeta } from "../store/image-index.ts";
 import type { Layout } from "../store/layout.ts";
-import type { Loader } from "../store/loaders.ts";
+import { BUILTIN_LOADER, type Loader } from "../store/loaders.ts";
 import { checkImageName } from "../store/names.ts";
 import { KERNEL_SUFFIX, stageImage } from "../store/stage.ts";
 import { formatSize } from "../support/bytes.ts";
 import type { Context } from "../support/context.ts";
 import { count } from "../support/count.ts";
-import { fingerprint, HostFingerprint, storedFingerprint } from "./fingerprint.ts";
+import { type Checking, checkComposed } from "./check-image.ts";
+import { checkStreamedTree } from "./check-tree.ts";
+import { fingerprint, HostFingerprint, storedFingerprint, treeDigest } from "./fingerprint.ts";
 import { mergeTree } from "./merge.ts";
 import { BASE_PACKAGE, makePlan } from "./plan.ts";
+import { addWritable, type ProgramContent } from "./program.ts";
 import { writeImage } from "./write-image.ts";
 
 export interface ComposedImage {
@@ -26,10 +30,13 @@ export interface ComposedImage {
   readonly files: number;
   /** False when the image was up to date already. */
   readonly composed: boolean;
+  /** What the check has to say of it; empty when it was not run. */
+  readonly findings: readonly Finding[];
 }
 
 interface ComposeOptions {
   readonly name: string;
+  readonly checking: Checking;
   readonly loader: Loader;
   readonly layout: Layout;
   readonly followLinks: FollowLinks;
@@ -51,13 +58,6 @@ export async function composeFolder(request: ComposeFolderRequest, context: Cont
   });
   const { commandLine: run } = request;
   const commandLine = run === undefined ? "" : buildBootCommand({ run, runFlag: "--command_line" }).text;
-  if (commandLine === "") {
-    context.reporter.report({
-      kind: "warning",
-      text: "The image has no boot command.",
-      hint: "Give one with --command_line, or with --execute when you run it.",
-    });
-  }
   return await storeImage({ ...request, tree, commandLine, inputs: undefined }, context);
 }
 
@@ -67,14 +67,55 @@ export interface ComposePackageRequest extends ComposeOptions {
   readonly boot: Pick<BootRequest, "run" | "runFlag" | "boot" | "env">;
   /** Compose only if something has changed since the image of this name was composed. */
   readonly onlyIfChanged: boolean;
+  /** What goes in in place of the project's folder. */
+  readonly content?: ProgramContent | undefined;
 }
 
 /** `package compose`: the project and all packages that it requires. */
 export async function composePackage(request: ComposePackageRequest, context: Context): Promise<ComposedImage> {
-  const { project, loader, layout } = request;
+  const { project, layout } = request;
   checkImageName(request.name);
+  const { tree, commandLine, inputs } = await prepareImage(request, context);
+  if (request.onlyIfChanged) {
+    const stored = storedFingerprint(layout, request.name);
+    if (stored !== undefined && stored.inputs === inputs) {
+      context.reporter.report({ kind: "detail", text: `Image ${request.name} is up to date` });
+      return {
+        name: request.name,
+        path: stored.path,
+        commandLine,
+        loader: request.loader.name,
+        virtualSize: stored.virtualSize,
+        files: measureTree(tree).files,
+        composed: false,
+        findings: [],
+      };
+    }
+  }
+  return await storeImage({ ...request, tree, commandLine, inputs, meta: metaOf(project) }, context);
+}
+
+/** What `package compose` would compose, checked. Nothing is left in the store. */
+export async function checkPackage(request: ComposePackageRequest, context: Context): Promise<readonly Finding[]> {
+  const { tree, commandLine } = await prepareImage(request, context);
+  const { loader, layout } = request;
+  return await checkStreamedTree({ tree, commandLine, loader, folder: layout.root }, context);
+}
+
+interface PreparedImage {
+  readonly tree: FileTree;
+  readonly commandLine: string;
+  /** A digest of all that the image would be made from. */
+  readonly inputs: string;
+}
+
+async function prepareImage(
+  request: Omit<ComposePackageRequest, "name" | "onlyIfChanged" | "checking">,
+  context: Context,
+): Promise<PreparedImage> {
+  const { project, loader, layout, content } = request;
   const plan = await makePlan({ project, require: request.require, base: BASE_PACKAGE }, layout, context);
-  if (!plan.hasBase && loader.name !== "builtin") {
+  if (!plan.hasBase && loader.name !== BUILTIN_LOADER && content === undefined) {
     context.reporter.report({
       kind: "warning",
       text: `The package ${BASE_PACKAGE} is not in the store: the image gets Capstan's own base files, without libgcc_s.`,
@@ -88,24 +129,14 @@ export async function composePackage(request: ComposePackageRequest, context: Co
   });
   if (boot.warning !== undefined) context.reporter.report({ kind: "warning", text: boot.warning });
   const host = new HostFingerprint();
-  const tree = await mergeTree(plan, { followLinks: request.followLinks, onHostEntry: host.add }, context);
-  const inputs = fingerprint({ plan, loader, commandLine: boot.text, host });
-  if (request.onlyIfChanged) {
-    const stored = storedFingerprint(layout, request.name);
-    if (stored !== undefined && stored.inputs === inputs) {
-      context.reporter.report({ kind: "detail", text: `Image ${request.name} is up to date` });
-      return {
-        name: request.name,
-        path: stored.path,
-        commandLine: boot.text,
-        loader: loader.name,
-        virtualSize: stored.virtualSize,
-        files: measureTree(tree).files,
-        composed: false,
-      };
-    }
-  }
-  return await storeImage({ ...request, tree, commandLine: boot.text, inputs, meta: metaOf(project) }, context);
+  if (content !== undefined) addWritable(content);
+  const own = content?.tree;
+  const tree = await mergeTree(plan, { followLinks: request.followLinks, onHostEntry: host.add, own }, context);
+  const inputs = fingerprint({
+    ...{ plan, loader, commandLine: boot.text },
+    own: own === undefined ? host.digest() : treeDigest(own),
+  });
+  return { tree, commandLine: boot.text, inputs };
 }
 
 function metaOf({ manifest }: Project): ImageMeta {
@@ -129,13 +160,14 @@ async function storeImage(request: StoreRequest, context: Context): Promise<Comp
     const { virtualSize } = await writeImage(stage.temporaryPath, content, context);
     const kernel = loader.kernel === undefined ? [] : [{ suffix: KERNEL_SUFFIX, path: loader.kernel }];
     const meta = { ...request.meta, created: formatLocalTime(context.now()), inputs: request.inputs };
+    const findings = checkComposed(stage.temporaryPath, request, context);
     const path = await stage.commit(meta, kernel);
     const { files } = measureTree(tree);
     context.reporter.report({
       kind: "step",
       text: `Composed ${name}: ${count(files, "file")}, ${formatSize(virtualSize)}`,
     });
-    return { name, path, commandLine, loader: loader.name, virtualSize, files, composed: true };
+    return { name, path, commandLine, loader: loader.name, virtualSize, files, composed: true, findings };
   } catch (error) {
     stage.abort();
     throw error;

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import { openDisk } from "../disks/probe.ts";
+import type { FileTree } from "../filesystems/filetree.ts";
+import { walk } from "../filesystems/tree-walk.ts";
 import { readImageIndex } from "../store/image-index.ts";
 import { findImage } from "../store/images.ts";
 import { imagePaths, type Layout } from "../store/layout.ts";
@@ -32,15 +34,31 @@ export class HostFingerprint {
   }
 }
 
+/** The same for a tree that was put together from many places: of each file, its name and where its bytes lie. */
+export function treeDigest(tree: FileTree): string {
+  const hash = createHash("sha256");
+  for (const { path, entry } of walk(tree)) {
+    hash.update(`${path}\0${entry.type}\0${entry.mode}\0`);
+    if (entry.type === "symlink") hash.update(entry.target);
+    if (entry.type !== "file") continue;
+    const { content } = entry;
+    if (content.kind === "host") hash.update(fileIdentity(content.path));
+    else if (content.kind === "bytes") hash.update(content.bytes);
+    else throw new TypeError(`${path} lies neither on this machine nor in memory`);
+  }
+  return hash.digest("hex");
+}
+
 export interface FingerprintParts {
   readonly plan: Plan;
   readonly loader: Loader;
   readonly commandLine: string;
-  readonly host: HostFingerprint;
+  /** Of the project's own files. */
+  readonly own: string;
 }
 
 /** A digest of everything that an image is made from: equal inputs make an equal image. */
-export function fingerprint({ plan, loader, commandLine, host }: FingerprintParts): string {
+export function fingerprint({ plan, loader, commandLine, own }: FingerprintParts): string {
   const hash = createHash("sha256");
   const add = (...parts: readonly string[]) => hash.update(`${JSON.stringify(parts)}\n`);
   add("format", FORMAT);
@@ -50,7 +68,7 @@ export function fingerprint({ plan, loader, commandLine, host }: FingerprintPart
   for (const { name, archive } of plan.packages) add("package", name, fileIdentity(archive));
   for (const { scriptPath, text } of plan.scripts) add("script", scriptPath, text);
   add("base", String(plan.hasBase));
-  add("project", plan.project.dir, host.digest());
+  add("project", plan.project.dir, own);
   return hash.digest("hex");
 }
 

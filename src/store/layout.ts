@@ -17,6 +17,8 @@ export interface Layout {
   /** Indexes of packages, so that composing unpacks each only once. */
   readonly packageIndexes: string;
   readonly locks: string;
+  /** What is made for programs of this machine and costs time, such as byte code. */
+  readonly programs: string;
 }
 
 export function layoutOf(root: string): Layout {
@@ -27,6 +29,7 @@ export function layoutOf(root: string): Layout {
     instances: join(root, "instances"),
     packageIndexes: join(root, "cache", "packages"),
     locks: join(root, "cache", "locks"),
+    programs: join(root, "cache", "programs"),
   };
 }
 

@@ -43,7 +43,7 @@ describe.concurrent("bash", () => {
   test.each<[string, readonly string[]]>([
     ["capstan ", [...single, ...groups.map(({ name }) => name)].sort()],
     ["capstan im", ["image", "images", "import"]],
-    ["capstan package ", ["build", "collect", "compose", "describe", "import", "init", "list"]],
+    ["capstan package ", ["add", "build", "collect", "compose", "describe", "import", "init", "list", "refresh"]],
     ["capstan package co", ["collect", "compose"]],
     ["capstan -v package co", ["collect", "compose"]],
     ["capstan run he", ["hello", "help-desk"]],

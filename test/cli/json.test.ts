@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { commands } from "../../src/cli/table.ts";
 import { RUNTIMES } from "../../src/project/runtimes/index.ts";
@@ -14,6 +14,10 @@ const builtin = `${repository}/guest/prebuilt/osv-demo-loader.img`;
 
 beforeAll(async () => {
   sandbox.write({ "root/dir/file": "12345" });
+  sandbox.write({ "local/tool": readFileSync(`${repository}/examples/hello/hello-static`) });
+  sandbox.project("tools", {
+    "meta/run.yaml": "runtime: native\nconfig_set:\n  default:\n    bootcmd: /tool\n",
+  });
   await sandbox.ok(["compose", "ready", "root", "-l", "builtin", "-c", "/x y"]);
 });
 
@@ -25,11 +29,13 @@ interface Session {
   /** Said without --json on stdout. */
   readonly answers: boolean;
   readonly value: unknown;
+  /** 0 */
+  readonly code?: number;
 }
 
 const any = expect.anything();
 const inStore = (path: string) => sandbox.path("store", path);
-const composed = { virtualSize: expect.any(Number), loader: "builtin", composed: true } as const;
+const composed = { virtualSize: expect.any(Number), loader: "builtin", composed: true, findings: [] } as const;
 
 /** In this order: later ones see what earlier ones made. */
 const sessions: Readonly<Record<string, Session>> = {
@@ -112,7 +118,7 @@ const sessions: Readonly<Record<string, Session>> = {
     },
   },
   "package compose": {
-    args: ["package", "compose", "greeter", "-l", "builtin"],
+    args: ["package", "compose", "greeter", "-l", "builtin", "--no-check"],
     cwd: "greeter",
     answers: false,
     value: {
@@ -124,7 +130,7 @@ const sessions: Readonly<Record<string, Session>> = {
     },
   },
   compose: {
-    args: ["compose", "plain", "root", "-l", "builtin", "-c", "/x"],
+    args: ["compose", "plain", "root", "-l", "builtin", "-c", "/x", "--no-check"],
     answers: false,
     value: {
       ...composed,
@@ -132,6 +138,44 @@ const sessions: Readonly<Record<string, Session>> = {
       path: inStore("repository/plain/plain.qemu"),
       commandLine: "/x",
       files: 1,
+    },
+  },
+  check: {
+    args: ["check", "ready"],
+    answers: true,
+    value: {
+      kind: "image",
+      path: inStore("repository/ready/ready.qemu"),
+      loader: "ready",
+      findings: [
+        {
+          code: "missing-program",
+          severity: "error",
+          path: "/x",
+          problem: "The boot command starts /x, which is not in the image.",
+          advice: any,
+        },
+      ],
+      ...{ errors: 1, warnings: 0, notes: 0 },
+    },
+    code: 65,
+  },
+  "package add": {
+    args: ["package", "add", "../local/tool", "-l", "builtin"],
+    cwd: "tools",
+    answers: true,
+    value: {
+      ...{ added: ["/tool"], changed: [], removed: [], kept: [], unchanged: 0, runConfig: null, dryRun: false },
+      programs: [{ name: "tool", launch: "static", reason: any, command: "/tool", env: {} }],
+    },
+  },
+  "package refresh": {
+    args: ["package", "refresh", "-l", "builtin"],
+    cwd: "tools",
+    answers: true,
+    value: {
+      ...{ added: [], changed: [], removed: [], kept: [], unchanged: 1, runConfig: null, dryRun: false },
+      programs: [{ name: "tool", launch: "static", reason: any, command: "/tool", env: {} }],
     },
   },
   import: {
@@ -223,19 +267,22 @@ test("no command is left out", () => {
   expect([...Object.keys(sessions), ...ELSEWHERE].sort()).toEqual(shown.sort());
 });
 
-test.each(Object.entries(sessions))("$ capstan %s --json", async (_, { args, cwd = ".", value }) => {
-  const { stdout, stderr, code } = await sandbox.run([...args, "--json", "-q"], { cwd: sandbox.path(cwd) });
-  expect(stderr).toBe("");
-  expect(code).toBe(0);
-  expect(JSON.parse(stdout)).toEqual(value);
-  expect(stdout.endsWith("\n")).toBe(true);
-});
+test.each(Object.entries(sessions))(
+  "$ capstan %s --json",
+  async (_, { args, cwd = ".", value, code: expectedCode = 0 }) => {
+    const { stdout, stderr, code } = await sandbox.run([...args, "--json", "-q"], { cwd: sandbox.path(cwd) });
+    expect(stderr).toBe("");
+    expect(code).toBe(expectedCode);
+    expect(JSON.parse(stdout)).toEqual(value);
+    expect(stdout.endsWith("\n")).toBe(true);
+  },
+);
 
 test.each(Object.entries(sessions).filter(([, { answers }]) => answers))(
   "$ capstan %s: without --json, the answer is text on stdout",
-  async (_, { args, cwd = "." }) => {
+  async (_, { args, cwd = ".", code: expectedCode = 0 }) => {
     const { stdout, code } = await sandbox.run(args, { cwd: sandbox.path(cwd) });
-    expect(code).toBe(0);
+    expect(code).toBe(expectedCode);
     expect(stdout).not.toBe("");
     expect(stdout).not.toMatch(/^[[{]/);
   },
@@ -243,7 +290,7 @@ test.each(Object.entries(sessions).filter(([, { answers }]) => answers))(
 
 test.each([
   ["package import", ["package", "import", project], "Imported greeter"],
-  ["compose", ["compose", "plain", "root", "-l", "builtin", "-c", "/x"], "Composed plain: 1 file,"],
+  ["compose", ["compose", "plain", "root", "-l", "builtin", "-c", "/x", "--no-check"], "Composed plain: 1 file,"],
   ["rmi", ["rmi", "plain"], "Removed plain"],
 ])("$ capstan %s: what only does something says so on stderr, and nothing with -q", async (_, args, said) => {
   const { stdout, stderr } = await sandbox.run(args);

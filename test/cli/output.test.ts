@@ -14,7 +14,7 @@ afterAll(() => sandbox.remove());
 
 describe("what goes where", () => {
   test("what is done is told on stderr, in detail with -v, not at all with -q", async () => {
-    const args = ["compose", "x", "root", "-l", "builtin", "-c", "/hello"];
+    const args = ["compose", "x", "root", "-l", "builtin", "-c", "/hello", "--no-check"];
     const usual = await sandbox.run(args);
     expect(usual).toMatchObject({ code: 0, stdout: "", stderr: "Composed x: 2 files, 4.9 MiB\n" });
     const verbose = await sandbox.run([...args, "-v"]);
@@ -27,7 +27,7 @@ describe("what goes where", () => {
   test("warnings and errors are told with -q, too", async () => {
     const warned = await sandbox.run(["compose", "x", "root", "-l", "builtin", "-q"]);
     expect(warned).toMatchObject({ code: 0, stdout: "" });
-    expect(warned.stderr).toMatch(/^Warning: The image has no boot command\. .*--command_line.*\n$/);
+    expect(warned.stderr).toMatch(/^Warning: The image has no command to run .*--command_line.*\n$/);
     expect((await sandbox.run(["rmi", "nope", "-q"])).stderr).toMatch(/^Error: .*\n.*\n$/);
   });
 
@@ -77,7 +77,7 @@ describe("on a terminal", () => {
 
   onTerminal("long work shows a bar, and takes it away", async () => {
     sandbox.write({ "slow/large": new Uint8Array(24 * 1024 * 1024) });
-    const args = ["compose", "slow", "slow", "-l", "builtin", "-c", "/x"];
+    const args = ["compose", "slow", "slow", "-l", "builtin", "-c", "/x", "--no-check"];
     const env = slowReads(sandbox);
     const { stdout, code } = await sandbox.terminal(args, { env });
     expect(code).toBe(0);

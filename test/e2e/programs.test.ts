@@ -130,14 +130,14 @@ for (const [title, road] of ROADS)
       test("a missing program: exit code 1, and what to do about it", async () => {
         const { code, stderr } = await execute("/nope --flag");
         expect(code).toBe(1);
-        expect(stderr).toContain("The image has no program /nope.");
+        expect(stderr).toContain("The boot command starts /nope, which is not in the image.");
         expect(stderr).toContain("capstan image ls");
       });
 
       test("a missing set: exit code 1, and what to do about it", async () => {
         const { code, stderr } = await run("--boot", "nope");
         expect(code).toBe(1);
-        expect(stderr).toContain("The image has no /run/nope");
+        expect(stderr).toContain("The boot command runs the configuration set /run/nope, which the image lacks.");
         expect(stderr).toContain("--boot");
       });
 

@@ -9,24 +9,60 @@ import type { RunInput } from "../../instances/run-input.ts";
 import { parseCpus, parseMemory } from "../../instances/sizes.ts";
 import { parseVolume } from "../../instances/volume.ts";
 import { buildBootCommand } from "../../project/boot-command.ts";
-import { loadProject } from "../../project/project.ts";
 import { CapstanError, ExitCode } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
-import { bootFlags, composeFlags } from "../compose-flags.ts";
+import { bootFlags, composeFlags, projectToCompose } from "../compose-flags.ts";
+import { adviceAfter } from "../failure.ts";
 import { type FoundImage, findImageOrFile } from "../find-image.ts";
 import { type Input, usageError } from "../input.ts";
+import { findProgram, isStored } from "../programs.ts";
+import { prepareProgram } from "../run-program.ts";
 import { openStore } from "../store.ts";
 
 export async function run(input: Input, context: CommandContext): Promise<Answer> {
-  const wanted = { ...machineFlags(input, context), ...(await chooseImage(input, context)) };
+  const name = input.arg("name");
+  const named = name === undefined || isStored(name, context) ? undefined : findProgram(name, context);
+  if (named?.kind === "program") return await runProgram(named.path, input, context);
+  if (input.args("args").length > 0) throw argumentsWithoutProgram(name);
+  for (const flag of PROGRAM_FLAGS) {
+    if (input.text(flag) !== undefined || input.on(flag)) throw usageError(`--${flag} goes with a program to run.`);
+  }
+  const wanted = {
+    ...machineFlags(input, context),
+    ...(named === undefined
+      ? await chooseImage(input, context)
+      : { image: await composeProject(named.path, input, context) }),
+  };
+  return await start(wanted, input, context);
+}
+
+const PROGRAM_FLAGS = ["launch", "sysroot", "library-path", "interpreter", "with", "trim", "no-trim"] as const;
+
+async function runProgram(path: string, input: Input, context: CommandContext): Promise<Answer> {
+  const prepared = await prepareProgram(path, input, context);
+  if ("answer" in prepared) return prepared.answer;
+  return await start({ ...machineFlags(input, context), ...prepared }, input, context);
+}
+
+async function start(wanted: Omit<RunInput, "console">, input: Input, context: CommandContext): Promise<Answer> {
+  const named = input.text("name");
+  const all = named === undefined ? wanted : { ...wanted, name: named };
   if (input.on("dry-run")) {
-    const value = await dryRunInstance(wanted, context);
+    const value = await dryRunInstance(all, context);
     return { value, text: () => `${value.command}\n` };
   }
-  const result = await runInstance({ ...wanted, console: consoleOf(input, context), ...lifeHooks(context) }, context);
+  const result = await runInstance({ ...all, console: consoleOf(input, context), ...lifeHooks(context) }, context);
   const kind = result.outcome === "failed" ? "failure" : "warning";
-  for (const text of adviceOf(result)) context.reporter.report({ kind, text });
+  for (const text of adviceAfter(result, all.image, context)) context.reporter.report({ kind, text });
   return { value: result, exitCode: exitCodeOf(result) };
+}
+
+function argumentsWithoutProgram(name: string | undefined): CapstanError {
+  const what = name === undefined ? "the project of this folder" : `'${name}'`;
+  return usageError(
+    `Arguments are for a program, and ${what} is not the path of one.`,
+    "Write a path (./program), or give an image's whole command with --execute.",
+  );
 }
 
 function machineFlags(input: Input, context: CommandContext): Omit<RunInput, "console" | "image" | "name"> {
@@ -87,7 +123,7 @@ function accelerationFlag(input: Input): RunInput["acceleration"] {
 async function chooseImage(input: Input, context: CommandContext): Promise<Pick<RunInput, "image" | "name">> {
   const name = input.arg("name");
   const image = input.text("image");
-  if (name === undefined && image === undefined) return { image: await composeHere(input, context) };
+  if (name === undefined && image === undefined) return { image: await composeProject(context.cwd, input, context) };
   if (input.text("loader_image") !== undefined) {
     throw usageError(
       "--loader_image is for the project of this folder, and an image is named.",
@@ -98,9 +134,9 @@ async function chooseImage(input: Input, context: CommandContext): Promise<Pick<
   return locateOrKept(name ?? "", context);
 }
 
-async function composeHere(input: Input, context: CommandContext): Promise<FoundImage> {
+async function composeProject(folder: string, input: Input, context: CommandContext): Promise<FoundImage> {
   const { layout } = openStore(context);
-  const project = loadProject(context.cwd, context);
+  const project = projectToCompose({ ...context, cwd: folder });
   const { name } = project.manifest;
   await composePackage(
     { ...composeFlags(input, context), layout, name, project, require: [], boot: {}, onlyIfChanged: true },
@@ -142,13 +178,6 @@ function consoleOf(input: Input, context: CommandContext): RunInput["console"] {
 
 function lifeHooks(context: CommandContext): Pick<RunInput, "onInterrupt" | "onExit"> {
   return { onInterrupt: context.onInterrupt, onExit: context.onExit };
-}
-
-/** A failure never ends without a word: where no sentence of the console explains it, its exit status does. */
-function adviceOf({ advice, outcome, guestStatus }: RunResult): readonly string[] {
-  if (advice.length > 0 || outcome !== "failed") return advice;
-  if (guestStatus === undefined) return ["The guest said that it failed: see its last lines above."];
-  return [`The program ended with exit status ${guestStatus}: see what it said above.`];
 }
 
 function exitCodeOf({ outcome }: RunResult): ExitCode {

@@ -1,0 +1,28 @@
+import { readProgramRecord } from "../../programs/record.ts";
+import { DEFAULT_LOADER } from "../../store/loaders.ts";
+import { CapstanError, ExitCode } from "../../support/errors.ts";
+import type { Answer, CommandContext } from "../answer.ts";
+import { findLoaderOrFile } from "../find-image.ts";
+import type { Input } from "../input.ts";
+import { projectHere, updatePrograms } from "../package-programs.ts";
+
+export async function run(input: Input, context: CommandContext): Promise<Answer> {
+  const project = projectHere(context);
+  const recorded = readProgramRecord(project.dir);
+  if (recorded === undefined) {
+    throw new CapstanError("Nothing has been added to this project: there is no meta/programs.yaml", {
+      code: "nothing-added",
+      exitCode: ExitCode.noInput,
+      hint: "Add a program first: capstan package add /usr/bin/redis-server",
+    });
+  }
+  return await updatePrograms(
+    {
+      ...{ project, recorded, programs: recorded.programs },
+      loader: findLoaderOrFile(input.text("loader_image") ?? DEFAULT_LOADER, context),
+      conflicts: input.on("force") ? "replace" : "keep",
+      dryRun: input.on("dry-run"),
+    },
+    context,
+  );
+}

@@ -1,0 +1,155 @@
+import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
+import { extname, join, resolve } from "node:path";
+import { kernelOf } from "../compose/check-image.ts";
+import type { ApplicationRequest, Recognised } from "../programs/application.ts";
+import { type Assembly, assemble } from "../programs/assemble.ts";
+import { parseExtras } from "../programs/extras.ts";
+import { describeApplication } from "../programs/interpreters/index.ts";
+import type { LaunchMode } from "../programs/launch.ts";
+import { recognise } from "../programs/recognise.ts";
+import { systemSpace } from "../programs/system-space.ts";
+import { findImage } from "../store/images.ts";
+import type { Loader } from "../store/loaders.ts";
+import { CapstanError, ExitCode } from "../support/errors.ts";
+import type { CommandContext } from "./answer.ts";
+import type { Input } from "./input.ts";
+import { openStore } from "./store.ts";
+
+/** What a word of the command line is on this machine, when it names no image of the store. */
+export type NamedPath =
+  | { readonly kind: "project"; readonly path: string }
+  | { readonly kind: "program"; readonly path: string }
+  | undefined;
+
+/**
+ * A word that looks like a path, or that has the ending of a script, and what lies there: a project's folder, or
+ * something to run. Undefined for other words, for disk images, and where nothing is: those are looked up as images.
+ */
+export function findProgram(word: string, { cwd }: CommandContext): NamedPath {
+  if (!word.includes("/") && word !== "." && word !== ".." && !SCRIPTS.has(extname(word).toLowerCase())) {
+    return undefined;
+  }
+  const path = resolve(cwd, word);
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  if (stats.isDirectory()) return { kind: isProject(path) ? "project" : "program", path };
+  return isDiskImage(path) || DISKS.has(extname(path)) ? undefined : { kind: "program", path };
+}
+
+export function isStored(name: string, context: CommandContext): boolean {
+  try {
+    findImage(openStore(context).layout, name);
+    return true;
+  } catch (error) {
+    if (error instanceof CapstanError) return false;
+    throw error;
+  }
+}
+
+const SCRIPTS: ReadonlySet<string> = new Set(
+  ".py .pyz .js .mjs .cjs .jar .class .php .rb .pl .lua .tcl .sh".split(" "),
+);
+
+const DISKS: ReadonlySet<string> = new Set([".qcow2", ".qemu", ".img", ".raw"]);
+
+export function isProject(folder: string): boolean {
+  return ["package.yaml", "run.yaml"].some((name) => existsSync(join(folder, "meta", name)));
+}
+
+/** A qcow2 file, or one with a boot sector: what a program never begins with. */
+function isDiskImage(path: string): boolean {
+  const sector = Buffer.alloc(512);
+  try {
+    const descriptor = openSync(path, "r");
+    try {
+      readSync(descriptor, sector, 0, sector.length, 0);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch {
+    // It is told when it is opened for good.
+    return false;
+  }
+  if (sector.toString("latin1", 0, 4) === "QFI\xfb") return true;
+  return sector.readUInt16LE(510) === 0xaa55 && !/^(?:\x7fELF|#!|PK)/.test(sector.toString("latin1", 0, 4));
+}
+
+export interface AssembleProgramRequest {
+  /** Absolute. */
+  readonly path: string;
+  readonly userArgs: readonly string[];
+  readonly loader: Loader;
+  readonly options: ProgramOptions;
+}
+
+/** What flags say of how a program is put together; kept in the manifest of a project. */
+export interface ProgramOptions {
+  readonly launch: LaunchMode | undefined;
+  readonly sysroot: string | undefined;
+  readonly libraryPath: readonly string[];
+  readonly interpreter: string | undefined;
+  readonly with: readonly string[];
+  readonly trim: boolean;
+}
+
+export interface AssembledProgram extends Assembly {
+  readonly recognised: Recognised;
+}
+
+/** Recognises what lies at a path, and puts together all that it takes. */
+export async function assembleProgram(
+  { path, userArgs, loader, options }: AssembleProgramRequest,
+  context: CommandContext,
+): Promise<AssembledProgram> {
+  const space = systemSpace(options.sysroot);
+  const recognised = recognise(path);
+  const request: ApplicationRequest = {
+    ...{ recognised, space, userArgs },
+    isThisMachine: options.sysroot === undefined,
+    interpreter: options.interpreter,
+    trim: options.trim,
+    cacheFolder: openStore(context).layout.programs,
+  };
+  const application = await describeApplication(request, context);
+  const extras = parseExtras(options.with, { space, cwd: context.cwd, libraryDirectories: LIBRARY_DIRECTORIES });
+  const { launch, libraryPath } = options;
+  const kernel = kernelOf(loader);
+  return { ...(await assemble({ application, kernel, space, launch, libraryPath, extras }, context)), recognised };
+}
+
+const LIBRARY_DIRECTORIES: readonly string[] = [
+  "/usr/lib/x86_64-linux-gnu",
+  "/lib/x86_64-linux-gnu",
+  "/usr/lib/aarch64-linux-gnu",
+  "/usr/lib64",
+  "/lib64",
+  "/usr/local/lib",
+  "/usr/lib",
+  "/lib",
+];
+
+export function programOptions(input: Input, context: CommandContext): ProgramOptions {
+  const launch = input.text("launch");
+  const sysroot = input.text("sysroot");
+  return {
+    launch: launch === "native" || launch === "linux" || launch === "static" ? launch : undefined,
+    sysroot: sysroot === undefined ? undefined : folderOf(resolve(context.cwd, sysroot)),
+    libraryPath: input
+      .list("library-path")
+      .flatMap((value) => value.split(":"))
+      .filter((path) => path !== "")
+      .map((path) => resolve(context.cwd, path)),
+    interpreter: input.text("interpreter"),
+    with: input.list("with"),
+    trim: !input.on("no-trim"),
+  };
+}
+
+function folderOf(path: string): string {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path;
+  throw new CapstanError(`--sysroot ${path}: there is no such folder`, {
+    code: "no-such-file",
+    exitCode: ExitCode.noInput,
+    hint: "Give the folder that holds the other system's usr, lib and etc.",
+  });
+}

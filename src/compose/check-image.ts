@@ -1,0 +1,95 @@
+import { checkImage } from "../check/check.ts";
+import type { Finding } from "../check/finding.ts";
+import { type Distribution, openDistribution } from "../distributions/distribution.ts";
+import { programRunner } from "../distributions/run-program.ts";
+import type { FileSpace } from "../filesystems/file-space.ts";
+import type { FileTree } from "../filesystems/filetree.ts";
+import { hostSpace } from "../filesystems/host-space.ts";
+import { treeSpace } from "../filesystems/tree-space.ts";
+import { type Kernel, readKernel } from "../kernels/kernel.ts";
+import type { Loader } from "../store/loaders.ts";
+import type { Context } from "../support/context.ts";
+import { count } from "../support/count.ts";
+import { CapstanError } from "../support/errors.ts";
+import { openView } from "./view.ts";
+
+/** What becomes of what the check finds: nothing is looked for, it is told, or it also fails the command. */
+export type Checking = "off" | "warn" | "strict";
+
+export interface CheckRequest {
+  readonly name: string;
+  readonly tree: FileTree;
+  readonly commandLine: string;
+  readonly loader: Loader;
+  readonly checking: Checking;
+}
+
+/**
+ * Looks at the image that has just been written to `path`: there every file can be read at any place, which the packages
+ * that it came from cannot. What the image cannot keep, such as modes, shows in the tree.
+ */
+export function checkComposed(path: string, request: CheckRequest, context: Context): readonly Finding[] {
+  if (request.checking === "off") return [];
+  const view = openView(path);
+  try {
+    const space = treeSpace(view.root().tree, `the image ${request.name}`);
+    const findings = checkTree({ ...request, space, hasModes: true, env: context.env });
+    reportFindings(findings, request.checking, context);
+    return findings;
+  } finally {
+    view.close();
+  }
+}
+
+export interface CheckTreeRequest {
+  /** For the contents. */
+  readonly space: FileSpace;
+  readonly tree: FileTree;
+  readonly hasModes: boolean;
+  readonly commandLine: string;
+  readonly loader: Loader;
+  readonly env: Context["env"];
+}
+
+export function checkTree({ loader, env, ...request }: CheckTreeRequest): readonly Finding[] {
+  const machine = hostSpace("/");
+  return checkImage({
+    ...request,
+    kernel: kernelOf(loader),
+    hostSpace: machine,
+    distribution: machineDistribution(env),
+  });
+}
+
+/** The packages of this machine: what is read of them is kept for the command. */
+export function machineDistribution(env: Context["env"]): Distribution | undefined {
+  if (!distributions.has(env)) {
+    distributions.set(env, openDistribution(hostSpace("/"), { runProgram: programRunner(env) }));
+  }
+  return distributions.get(env);
+}
+
+const distributions = new WeakMap<Context["env"], Distribution | undefined>();
+
+export function kernelOf({ name, image, kernel }: Loader): Kernel {
+  return readKernel({ name, image, elf: kernel });
+}
+
+/** Tells what was found as warnings; strict: as the command's failure. Error: CapstanError `check-failed`. */
+export function reportFindings(findings: readonly Finding[], checking: Checking, { reporter }: Context): void {
+  const told = findings.filter(({ severity }) => severity !== "note" || reporter.verbose);
+  const bad = findings.filter(({ severity }) => severity !== "note");
+  if (checking === "strict" && bad.length > 0) {
+    const [first, ...others] = bad.map(findingText);
+    throw new CapstanError(`${count(bad.length, "finding")} of the check: ${first}`, {
+      code: "check-failed",
+      hint: bad[0]?.advice,
+      details: others,
+    });
+  }
+  for (const finding of told) reporter.report({ kind: "warning", text: findingText(finding), hint: finding.advice });
+}
+
+export function findingText({ problem, code }: Finding): string {
+  return `${problem.replace(/\.$/, "")} [${code}]`;
+}
