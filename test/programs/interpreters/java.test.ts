@@ -46,12 +46,12 @@ const TREE = [`folder ${HOME}`, "file /etc/java-17/net.properties"];
 test.each<[path: string, args: readonly string[], parts: readonly string[]]>([
   [
     "app.jar",
-    ["-jar", "/app/app.jar"],
+    ["-Dfile.encoding=UTF-8", "-jar", "/app/app.jar"],
     ["file /app/app.jar < ~/app.jar", "file /app/lib/a b.jar < ~/lib/a b.jar", "folder /app/lib < ~/lib"],
   ],
   [
     "classes/A.class",
-    ["-cp", "/app", "A"],
+    ["-Dfile.encoding=UTF-8", "-cp", "/app", "A"],
     ["file /app/A$B.class < ~/classes/A$B.class", "file /app/A.class < ~/classes/A.class"],
   ],
   ["/usr/bin/java", [], []],

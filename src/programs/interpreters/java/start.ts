@@ -23,7 +23,7 @@ function ofJar(path: string): JavaStart {
   const beside = classPath.map((url) => partFor(url, path));
   const missing = classPath.filter((_, index) => beside[index] === undefined);
   return {
-    args: ["-jar", target],
+    args: [UTF_8, "-jar", target],
     parts: [{ ...USERS, kind: "file", source: path, target }, ...beside.filter((part) => part !== undefined)],
     notes:
       missing.length === 0
@@ -64,7 +64,7 @@ function ofClass(path: string): JavaStart {
   const folder = dirname(path);
   const files = (userSpace.list(folder) ?? []).filter((name) => name.endsWith(".class"));
   return {
-    args: ["-cp", APP_FOLDER, basename(path, ".class")],
+    args: [UTF_8, "-cp", APP_FOLDER, basename(path, ".class")],
     parts: files.map((file) => ({
       ...USERS,
       kind: "file",
@@ -75,5 +75,7 @@ function ofClass(path: string): JavaStart {
   };
 }
 
+/** Without locales, Java before 18 would write ASCII alone. */
+const UTF_8 = "-Dfile.encoding=UTF-8";
 const SHOWN = 5;
 const USERS = { sourceSpace: "user", role: "program", neededBy: "the command line" } as const;
