@@ -12,6 +12,7 @@ import {
   readdirSync,
   readFileSync,
   readSync,
+  realpathSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -171,9 +172,12 @@ async function runStart() {
 
 /** Every dynamic program of /usr/bin, by reading it, against what its own linker says (which `ldd` asks). */
 async function resolvePrograms() {
-  const programs = readdirSync("/usr/bin")
+  // By their real paths: ldd takes $ORIGIN from a link that it is given, which a program that starts never sees.
+  const paths = readdirSync("/usr/bin")
     .map((name) => join("/usr/bin", name))
-    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile() && isElf(path));
+    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile())
+    .map((path) => realpathSync(path));
+  const programs = [...new Set(paths)].filter(isElf);
   const bundle = join(work, "linker.mjs");
   // It is there only after the set-up.
   const { buildSync } = await import("esbuild");

@@ -114,6 +114,8 @@ function setOf(program: AssembledProgram) {
     reason: program.launch.reason,
     command: joinWords(program.command),
     env: Object.fromEntries(program.env),
+    /** Where the program expects to start; the scripts of configuration sets cannot say it. */
+    workingDirectory: program.workingDirectory ?? "/",
   };
 }
 

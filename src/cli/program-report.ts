@@ -7,6 +7,7 @@ import { insert } from "../filesystems/tree-builder.ts";
 import { treeSpace } from "../filesystems/tree-space.ts";
 import type { Item } from "../programs/item.ts";
 import { buildBootCommand, joinWords } from "../project/boot-command.ts";
+import { writeLoaderOption } from "../project/osv-grammar.ts";
 import type { Loader } from "../store/loaders.ts";
 import { formatSize } from "../support/bytes.ts";
 import { count } from "../support/count.ts";
@@ -76,7 +77,9 @@ export function bootOfProgram(
   program: AssembledProgram,
   { args, env }: { readonly args: readonly string[]; readonly env: ReadonlyMap<string, string> },
 ): string {
-  const run = joinWords([...program.command, ...args]);
+  const { command, workingDirectory } = program;
+  const place = workingDirectory === undefined ? [] : [writeLoaderOption(`--cwd=${workingDirectory}`)];
+  const run = [...place, joinWords([...command, ...args])].join(" ");
   return buildBootCommand({ run, env: new Map([...program.env, ...env]) }).text;
 }
 

@@ -6,6 +6,7 @@ import type { FileSpace } from "../filesystems/file-space.ts";
 import type { FileTree } from "../filesystems/filetree.ts";
 import { hostSpace } from "../filesystems/host-space.ts";
 import { treeSpace } from "../filesystems/tree-space.ts";
+import { walk } from "../filesystems/tree-walk.ts";
 import { type Kernel, readKernel } from "../kernels/kernel.ts";
 import type { Loader } from "../store/loaders.ts";
 import type { Context } from "../support/context.ts";
@@ -25,20 +26,34 @@ export interface CheckRequest {
 }
 
 /**
- * Looks at the image that has just been written to `path`: there every file can be read at any place, which the packages
- * that it came from cannot. What the image cannot keep, such as modes, shows in the tree.
+ * Looks at what has just been written to `path`. Files of this machine are looked at where they lie; those that came out of
+ * packed archives, which cannot be read at any place, in the image. What the image cannot keep, such as modes, shows in the tree.
  */
 export function checkComposed(path: string, request: CheckRequest, context: Context): readonly Finding[] {
   if (request.checking === "off") return [];
+  const check = (content: FileTree) =>
+    checkTree({
+      ...request,
+      space: treeSpace(content, `the image ${request.name}`),
+      ...{ hasModes: true, env: context.env },
+    });
+  const findings = hasExtents(request.tree) ? withWrittenTree(path, check) : check(request.tree);
+  reportFindings(findings, request.checking, context);
+  return findings;
+}
+
+function withWrittenTree<T>(path: string, use: (tree: FileTree) => T): T {
   const view = openView(path);
   try {
-    const space = treeSpace(view.root().tree, `the image ${request.name}`);
-    const findings = checkTree({ ...request, space, hasModes: true, env: context.env });
-    reportFindings(findings, request.checking, context);
-    return findings;
+    return use(view.root().tree);
   } finally {
     view.close();
   }
+}
+
+export function hasExtents(tree: FileTree): boolean {
+  for (const { entry } of walk(tree)) if (entry.type === "file" && entry.content.kind === "extent") return true;
+  return false;
 }
 
 export interface CheckTreeRequest {

@@ -6,11 +6,10 @@ import type { FileTree } from "../filesystems/filetree.ts";
 import { openRofs } from "../filesystems/rofs/reader.ts";
 import { planRofs, writeRofs } from "../filesystems/rofs/writer.ts";
 import { treeSpace } from "../filesystems/tree-space.ts";
-import { walk } from "../filesystems/tree-walk.ts";
 import type { Loader } from "../store/loaders.ts";
 import type { Context } from "../support/context.ts";
 import { doing } from "../support/errors.ts";
-import { checkTree } from "./check-image.ts";
+import { checkTree, hasExtents } from "./check-image.ts";
 
 export interface StreamedTree {
   readonly tree: FileTree;
@@ -46,9 +45,4 @@ export async function checkStreamedTree(request: StreamedTree, context: Context)
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-function hasExtents(tree: FileTree): boolean {
-  for (const { entry } of walk(tree)) if (entry.type === "file" && entry.content.kind === "extent") return true;
-  return false;
 }

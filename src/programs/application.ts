@@ -47,6 +47,8 @@ export interface Application {
   /** Words behind the program in the boot command, before those of the user: paths are of the image. */
   readonly args: readonly string[];
   readonly env: ReadonlyMap<string, string>;
+  /** In the image: where the program starts, and what relative paths are relative to; "/" without it. */
+  readonly workingDirectory?: string | undefined;
   /** Files and folders beside the program. Later ones lie over earlier ones. */
   readonly parts: readonly Part[];
   /** ELF objects among the parts (paths in the space) that are opened at run time: what they need goes in as well. */

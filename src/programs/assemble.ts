@@ -33,6 +33,7 @@ export interface Assembly {
   /** The words of the boot command: the program and its arguments, without those of the user. */
   readonly command: readonly string[];
   readonly env: ReadonlyMap<string, string>;
+  readonly workingDirectory: string | undefined;
   readonly missing: readonly MissingLibrary[];
   readonly trimmed: readonly Trimmed[];
   readonly notes: readonly string[];
@@ -87,6 +88,7 @@ export async function assemble(request: AssembleRequest, context: Context): Prom
     launch,
     command: [...commandStart(application, loaded, { launch, kernel }), ...application.args],
     env: application.env,
+    workingDirectory: application.workingDirectory,
     missing,
     trimmed: application.trimmed,
     notes: application.notes,

@@ -11,6 +11,12 @@ import { CapstanError, ExitCode } from "../support/errors.ts";
 import type { Part, PartRole } from "./application.ts";
 import type { Item } from "./item.ts";
 
+/** In which they are listed. */
+const ORDER: readonly PartRole[] = [
+  ...(["program", "script", "interpreter", "loader", "library", "standard library"] as const),
+  ...(["with", "data", "generated"] as const),
+];
+
 interface Why {
   readonly role: PartRole;
   readonly neededBy: readonly string[];
@@ -30,7 +36,7 @@ export class ProgramTree {
   }
 
   items(): readonly Item[] {
-    return [...this.#items.values()];
+    return [...this.#items.values()].sort((a, b) => ORDER.indexOf(a.role) - ORDER.indexOf(b.role));
   }
 
   /** A file of the system; what is there already gets one more reason. */

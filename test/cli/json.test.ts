@@ -166,7 +166,7 @@ const sessions: Readonly<Record<string, Session>> = {
     answers: true,
     value: {
       ...{ added: ["/tool"], changed: [], removed: [], kept: [], unchanged: 0, runConfig: null, dryRun: false },
-      programs: [{ name: "tool", launch: "static", reason: any, command: "/tool", env: {} }],
+      programs: [{ name: "tool", launch: "static", reason: any, command: "/tool", env: {}, workingDirectory: "/" }],
     },
   },
   "package refresh": {
@@ -175,7 +175,7 @@ const sessions: Readonly<Record<string, Session>> = {
     answers: true,
     value: {
       ...{ added: [], changed: [], removed: [], kept: [], unchanged: 1, runConfig: null, dryRun: false },
-      programs: [{ name: "tool", launch: "static", reason: any, command: "/tool", env: {} }],
+      programs: [{ name: "tool", launch: "static", reason: any, command: "/tool", env: {}, workingDirectory: "/" }],
     },
   },
   import: {

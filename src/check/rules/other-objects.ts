@@ -1,6 +1,7 @@
 import type { ElfKind } from "../../elf/elf-file.ts";
 import { isElf } from "../../elf/reader.ts";
 import { withOpenFile } from "../../filesystems/file-space.ts";
+import type { FileEntry } from "../../filesystems/filetree.ts";
 import { walk } from "../../filesystems/tree-walk.ts";
 import type { Closure } from "../../linker/closure.ts";
 import { CapstanError } from "../../support/errors.ts";
@@ -46,10 +47,13 @@ const tooMany: Finding = {
   advice: "Check a smaller image, or the program alone.",
 };
 
-/** Names of what may be ELF, so that not every file has to be opened. */
-const LIKELY = /\.so(?:\.[0-9.]+)?$|\.node$|^[^.]+$|\/s?bin\/[^/]+$/;
+/** What may be ELF by its name or mode, so that not every file has to be opened. */
+function isLikely(path: string, { mode }: FileEntry, hasModes: boolean): boolean {
+  if (/\.so(?:\.[0-9.]+)?$|\.node$|\/s?bin\/[^/]+$/.test(path)) return true;
+  return hasModes && (mode & 0o111) !== 0 && !path.includes(".", path.lastIndexOf("/"));
+}
 
-function otherObjects({ tree, space, started, refused }: ImageInCheck): {
+function otherObjects({ tree, space, started, refused, hasModes }: ImageInCheck): {
   readonly paths: readonly string[];
   readonly isCut: boolean;
 } {
@@ -62,7 +66,7 @@ function otherObjects({ tree, space, started, refused }: ImageInCheck): {
   );
   const paths: string[] = [];
   for (const { path, entry } of walk(tree)) {
-    if (entry.type !== "file" || loaded.has(path) || refused.has(path) || !LIKELY.test(path)) continue;
+    if (entry.type !== "file" || loaded.has(path) || refused.has(path) || !isLikely(path, entry, hasModes)) continue;
     const file = space.find(path);
     if (file?.type !== "file" || !quietly(() => withOpenFile(file, isElf))) continue;
     if (paths.length === MOST_OBJECTS) return { paths, isCut: true };

@@ -7,8 +7,8 @@ import { isWithin } from "./survey.ts";
 
 /**
  * Puts what the user's words name into the image, such that the words keep their meaning there. A word counts when a slash is
- * in it and the file or folder exists on this machine: "/srv/site" lands at the same path, "./conf/x" at "/conf/x", since
- * programs on OSv start in "/". The value of "--config=./x" counts as well.
+ * in it and the file or folder exists on this machine: "/srv/site" lands at the same path, "./conf/x" where the program finds
+ * it from the directory that it starts in. The value of "--config=./x" counts as well.
  */
 export function withArguments(application: Application, request: ApplicationRequest, context: Context): Application {
   const parts: Part[] = [];
@@ -32,7 +32,7 @@ function partFor(word: string, { context, application }: Surroundings): Part | s
   if (word === "" || word.includes("\0") || /^[a-z][a-z\d+.-]*:\/\//i.test(word)) return undefined;
   const path = resolve(context.cwd, word);
   if (!word.includes("/")) return userSpace.find(path)?.type === "file" ? hintFor(word) : undefined;
-  const target = isAbsolute(word) ? path : posix.resolve("/", word);
+  const target = isAbsolute(word) ? path : posix.resolve(application.workingDirectory ?? "/", word);
   const found = userSpace.find(path);
   if (found === undefined || found.type === "other") return undefined;
   if (application.parts.some((part) => part.target === target)) return undefined;

@@ -8,7 +8,7 @@ import { lua } from "./lua.ts";
 import { node } from "./node.ts";
 import { perl } from "./perl.ts";
 import { php } from "./php.ts";
-import { pathInSpace } from "./places.ts";
+import { APP_FOLDER, pathInSpace } from "./places.ts";
 import { plainProgram, plainScript } from "./plain.ts";
 import { python } from "./python.ts";
 import { ruby } from "./ruby.ts";
@@ -16,6 +16,7 @@ import { lighttpd } from "./servers/lighttpd.ts";
 import { nginx } from "./servers/nginx.ts";
 import { otherServers } from "./servers/others.ts";
 import { shell } from "./shell.ts";
+import { isWithin } from "./survey.ts";
 import { tcl } from "./tcl.ts";
 
 /**
@@ -24,7 +25,14 @@ import { tcl } from "./tcl.ts";
  * Errors: CapstanError `interpreter-not-found`, `interpreter-not-elf`, `python-library-missing`, `java-home-missing`, `os-…`.
  */
 export async function describeApplication(request: ApplicationRequest, context: Context): Promise<Application> {
-  return withArguments(await describe(request, context), request, context);
+  const application = inFolder(await describe(request, context));
+  return withArguments(application, request, context);
+}
+
+/** What is a script of the user starts where it lies, as it would here: "open('data.json')" finds its file. */
+function inFolder(application: Application): Application {
+  const isThere = application.parts.some(({ target }) => target === APP_FOLDER || isWithin(target, APP_FOLDER));
+  return isThere ? { ...application, workingDirectory: APP_FOLDER } : application;
 }
 
 async function describe(request: ApplicationRequest, context: Context): Promise<Application> {
