@@ -25,7 +25,7 @@ capstan("image", "tree", "capstan-demo");
 capstan("run", "capstan-demo", "--memory", "256M", "--cpus", "1");
 
 // The same in one line, for a program that nobody prepared: what it loads is found by reading it.
-const program = process.platform === "linux" ? "/bin/ls" : undefined;
+const program = process.platform === "linux" && process.arch === "x64" ? "/bin/ls" : undefined;
 if (program !== undefined) {
   capstan("run", program, "--loader_image", loader, "--dry-run");
   capstan("run", program, "--loader_image", loader, "--memory", "256M", "--cpus", "1", "--", "-l", "/");
