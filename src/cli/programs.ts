@@ -33,6 +33,8 @@ export function findProgram(word: string, { cwd }: CommandContext): NamedPath {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return undefined;
   if (stats.isDirectory()) return { kind: isProject(path) ? "project" : "program", path };
+  // Reading a FIFO would wait for a writer.
+  if (!stats.isFile()) return { kind: "program", path };
   return isDiskImage(path) || DISKS.has(extname(path)) ? undefined : { kind: "program", path };
 }
 

@@ -37,6 +37,8 @@ export interface ElfFile {
   symbols(): ElfSymbols;
   /** The types of the dynamic relocations (DT_RELA, DT_REL, DT_JMPREL), each once; read when first asked for. */
   relocationTypes(): ReadonlySet<number>;
+  /** The names of the variables among the defined symbols that hold addresses: a relocation writes into them; read when first asked for. */
+  relocatedVariables(): ReadonlySet<string>;
 }
 
 export type ElfKind =

@@ -52,6 +52,7 @@ export const Tag = {
   debug: 21,
   jmprel: 23,
   runpath: 29,
+  relrsz: 35,
   relr: 36,
   gnuHash: 0x6ffffef5,
   versym: 0x6ffffff0,
@@ -130,6 +131,8 @@ export interface ClassLayout {
     readonly info: number;
     readonly other: number;
     readonly shndx: number;
+    readonly value: number;
+    readonly sizeField: number;
   };
   readonly relocation: { readonly rel: number; readonly rela: number; readonly info: number };
 }
@@ -139,7 +142,7 @@ export const LAYOUT_32: ClassLayout = {
   header: { size: 52, entry: 24, phoff: 28, shoff: 32, phentsize: 42 },
   program: { size: 32, offset: 4, vaddr: 8, filesz: 16, memsz: 20, align: 28 },
   section: { size: 40, offset: 16, sizeField: 20, info: 28, align: 32 },
-  symbol: { size: 16, info: 12, other: 13, shndx: 14 },
+  symbol: { size: 16, info: 12, other: 13, shndx: 14, value: 4, sizeField: 8 },
   relocation: { rel: 8, rela: 12, info: 4 },
 };
 
@@ -148,6 +151,6 @@ export const LAYOUT_64: ClassLayout = {
   header: { size: 64, entry: 24, phoff: 32, shoff: 40, phentsize: 54 },
   program: { size: 56, offset: 8, vaddr: 16, filesz: 32, memsz: 40, align: 48 },
   section: { size: 64, offset: 24, sizeField: 32, info: 44, align: 48 },
-  symbol: { size: 24, info: 4, other: 5, shndx: 6 },
+  symbol: { size: 24, info: 4, other: 5, shndx: 6, value: 8, sizeField: 16 },
   relocation: { rel: 16, rela: 24, info: 8 },
 };

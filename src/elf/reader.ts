@@ -26,6 +26,7 @@ import {
 } from "./layout.ts";
 import { machineName } from "./machines.ts";
 import { readNotes } from "./notes.ts";
+import { readRelocatedVariables } from "./relocated-variables.ts";
 import { readRelocationTypes } from "./relocations.ts";
 import { hasSection } from "./sections.ts";
 import { readSymbols } from "./symbols.ts";
@@ -37,8 +38,8 @@ export function isElf(device: ReadableDevice): boolean {
 }
 
 /**
- * Reads an ELF file of any machine, class and byte order. The file is opened, read and closed; and again for `symbols()` and
- * `relocationTypes()`. Errors: CapstanError `not-elf`, `bad-elf` (what is wrong, and at which byte), and those of opening.
+ * Reads an ELF file of any machine, class and byte order. The file is opened, read and closed; and again for `symbols()`,
+ * `relocationTypes()` and `relocatedVariables()`. Errors: CapstanError `not-elf`, `bad-elf` (what is wrong, and at which byte), and those of opening.
  */
 export function readElfFile(file: Pick<FoundFile, "realPath" | "open">): ElfFile {
   const { realPath: path } = file;
@@ -46,7 +47,7 @@ export function readElfFile(file: Pick<FoundFile, "realPath" | "open">): ElfFile
   return { path, ...facts, ...lazyParts(file, path) };
 }
 
-/** The same of a device that stays open for as long as `symbols()` and `relocationTypes()` are called. `path` is for messages. */
+/** The same of a device that stays open for as long as the functions of the answer are called. `path` is for messages. */
 export function readElf(device: ReadableDevice, path: string): ElfFile {
   const open = { size: device.size, read: device.read.bind(device), close: () => {} };
   return readElfFile({ realPath: path, open: () => open });
@@ -112,13 +113,14 @@ function describe(bytes: ElfBytes): Omit<ElfFile, "path" | keyof LazyParts> {
   };
 }
 
-type LazyParts = Pick<ElfFile, "symbols" | "relocationTypes">;
+type LazyParts = Pick<ElfFile, "symbols" | "relocationTypes" | "relocatedVariables">;
 
 /** Apart from `describe`, so that they do not keep what it has read in memory. */
 function lazyParts(file: Pick<FoundFile, "open">, path: string): LazyParts {
   const again = <T>(use: (bytes: ElfBytes) => T) => withOpenFile(file, (device) => use(openBytes(device, path)));
   let symbols: ElfSymbols | undefined;
   let relocations: ReadonlySet<number> | undefined;
+  let variables: ReadonlySet<string> | undefined;
   return {
     symbols: () => {
       symbols ??= again((bytes) => readSymbols(bytes, ...reopened(bytes)));
@@ -127,6 +129,10 @@ function lazyParts(file: Pick<FoundFile, "open">, path: string): LazyParts {
     relocationTypes: () => {
       relocations ??= again((bytes) => readRelocationTypes(bytes, reopened(bytes)[0]));
       return relocations;
+    },
+    relocatedVariables: () => {
+      variables ??= again((bytes) => readRelocatedVariables(bytes, ...reopened(bytes)));
+      return variables;
     },
   };
 }

@@ -27,11 +27,10 @@ import { readVersions } from "./versions.ts";
 export function readSymbols(bytes: ElfBytes, dynamic: Dynamic | undefined, sections: readonly Section[]): ElfSymbols {
   const undefinedOnes: UndefinedSymbol[] = [];
   const defined: DefinedSymbol[] = [];
-  const start = dynamic?.place(Tag.symtab, "its symbols");
-  if (dynamic === undefined || start === undefined) return { undefined: undefinedOnes, defined };
-  const count = countSymbols(bytes, dynamic, { start, sections });
+  const table = readTable(bytes, dynamic, sections);
+  if (dynamic === undefined || table === undefined) return { undefined: undefinedOnes, defined };
   const { symbol } = bytes.layout;
-  const table = bytes.bytes(start, count * symbol.size, "its symbols");
+  const count = table.length / symbol.size;
   const versionOf = readVersionIndex(bytes, dynamic, count);
   const nameAt = names(bytes, dynamic);
   for (let index = 1; index < count; index++) {
@@ -51,6 +50,45 @@ export function readSymbols(bytes: ElfBytes, dynamic: Dynamic | undefined, secti
     if (visibility === STV_DEFAULT || visibility === STV_PROTECTED) defined.push({ name, version, hidden, type });
   }
   return { undefined: undefinedOnes, defined };
+}
+
+export interface Variable {
+  readonly name: string;
+  /** Its addresses in the object's own numbers: the first, and the one behind the last. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The variables among the dynamic symbols that the object defines, wherever they lie. Errors: CapstanError `bad-elf`. */
+export function readVariables(
+  bytes: ElfBytes,
+  dynamic: Dynamic | undefined,
+  sections: readonly Section[],
+): readonly Variable[] {
+  const table = readTable(bytes, dynamic, sections);
+  if (dynamic === undefined || table === undefined) return [];
+  const { symbol } = bytes.layout;
+  const nameAt = names(bytes, dynamic);
+  const variables: Variable[] = [];
+  for (let at = symbol.size; at < table.length; at += symbol.size) {
+    const type = TYPES.get(table.readUInt8(at + symbol.info) & 0xf);
+    if (type !== "object" || bytes.u16(table, at + symbol.shndx) === SHN_UNDEF) continue;
+    const start = bytes.number(table, at + symbol.value);
+    const end = start + bytes.number(table, at + symbol.sizeField);
+    variables.push({ name: nameAt(bytes.u32(table, at)), start, end });
+  }
+  return variables;
+}
+
+function readTable(
+  bytes: ElfBytes,
+  dynamic: Dynamic | undefined,
+  sections: readonly Section[],
+): Buffer | undefined {
+  const start = dynamic?.place(Tag.symtab, "its symbols");
+  if (dynamic === undefined || start === undefined) return undefined;
+  const count = countSymbols(bytes, dynamic, { start, sections });
+  return bytes.bytes(start, count * bytes.layout.symbol.size, "its symbols");
 }
 
 const TYPES: ReadonlyMap<number, SymbolType> = new Map([

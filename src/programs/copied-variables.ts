@@ -7,6 +7,8 @@ export interface CopiedVariable {
   readonly version: string | undefined;
   /** The first library in load order that has it. */
   readonly library: LoadedObject;
+  /** Whether addresses are in it, such as in a pointer to a text or in a virtual table. */
+  readonly holdsAddresses: () => boolean;
 }
 
 /** R_X86_64_COPY and R_AARCH64_COPY of the psABIs. */
@@ -27,7 +29,9 @@ export function copiedVariables({ program, libraries }: Closure): readonly Copie
   }
   return program.elf.symbols().defined.flatMap(({ name, version, type }) => {
     const library = type === "object" ? places.get(keyOf(name, version)) : undefined;
-    return library === undefined ? [] : [{ symbol: name, version, library }];
+    if (library === undefined) return [];
+    const holdsAddresses = () => library.elf.relocatedVariables().has(name);
+    return [{ symbol: name, version, library, holdsAddresses }];
   });
 }
 

@@ -25,9 +25,9 @@ export function nativeTroubles(request: LaunchRequest): NativeTroubles {
     relrTrouble(request),
     eagerTrouble(missing, request),
     startTrouble(missing, request),
-    virtualTableTrouble(request),
+    earlyCopyTrouble(request),
   ];
-  const notes = [earlyCopyNote(request), laterNote(missing, request)];
+  const notes = [laterNote(missing, request)];
   return { stops: stops.filter(isSentence), notes: notes.filter(isSentence) };
 }
 
@@ -117,45 +117,36 @@ function eagerTrouble(missing: readonly MissingSymbol[], { kernel }: LaunchReque
 
 /**
  * Functions that whatever asks for them calls in any case: timers for the whole life of a program (Ruby, HAProxy), and what glibc 2.38
- * and later has in the place of strtol, sscanf and the like.
+ * and later has in the place of strtol, sscanf and the like. Programs that load libselinux ask it for the labels of files.
  */
-const CALLED_AT_START = /^(timer_create|__isoc23_\w+)$/;
+function isCalledAtStart({ symbol, object }: MissingSymbol): boolean {
+  if (symbol === "lgetxattr") return posix.basename(object).startsWith("libselinux.so");
+  return /^(timer_create|__isoc23_\w+)$/.test(symbol);
+}
 
 function startTrouble(missing: readonly MissingSymbol[], { kernel }: LaunchRequest): string | undefined {
-  const called = missing.filter(({ symbol, weak }) => !weak && CALLED_AT_START.test(symbol));
+  const called = missing.filter((one) => !one.weak && isCalledAtStart(one));
   if (called.length === 0) return undefined;
   return `The program calls functions that ${kernel.title} lacks, most likely when it starts: ${listed(called)}.`;
 }
 
-function virtualTableTrouble(request: LaunchRequest): string | undefined {
-  const tables = earlyCopies(request).filter(({ symbol }) => CXX_TABLE.test(symbol));
-  if (tables.length === 0) return undefined;
-  return `The program uses classes of ${namesOf(tables)}, whose virtual tables ${request.kernel.title} gets wrong.`;
+/** OSv v0.57.0-398 crashes with gawk's __gmp_version, and runs bash, whose copied pointers are null until termcap sets them. */
+function earlyCopyTrouble(request: LaunchRequest): string | undefined {
+  const copies = earlyCopies(request);
+  if (copies.length === 0) return undefined;
+  const shown = listed(copies.map(({ symbol, library }) => ({ symbol, object: library.path })));
+  return `The program has variables of libraries with addresses in them, which ${request.kernel.title} copies before they are right: ${shown}.`;
 }
-
-function earlyCopyNote(request: LaunchRequest): string | undefined {
-  const others = earlyCopies(request).filter(({ symbol }) => !CXX_TABLE.test(symbol));
-  if (others.length === 0) return undefined;
-  const shown = listed(others.map(({ symbol, library }) => ({ symbol, object: library.path })));
-  return `It may crash when it reads addresses from variables that ${request.kernel.title} copies before they are right: ${shown}.`;
-}
-
-/** Virtual tables, and the descriptions of types, hold nothing but addresses. Source: the Itanium C++ ABI, "Virtual Tables and RTTI". */
-const CXX_TABLE = /^_ZT[VTI]/;
 
 /** The kernel's own variables are right from the first. */
 function earlyCopies({ kernel, closure }: LaunchRequest): readonly CopiedVariable[] {
   if (kernel.can.copiesTooEarly !== true) return [];
   const inImage = new Set(nativeObjects(closure, kernel));
-  return copiedVariables(closure).filter(({ library }) => inImage.has(library));
-}
-
-function namesOf(copies: readonly CopiedVariable[]): string {
-  return [...new Set(copies.map(({ library }) => posix.basename(library.path)))].join(" and ");
+  return copiedVariables(closure).filter(({ library, holdsAddresses }) => inImage.has(library) && holdsAddresses());
 }
 
 function laterNote(missing: readonly MissingSymbol[], { kernel }: LaunchRequest): string | undefined {
-  const later = missing.filter(({ symbol, weak, bound }) => bound === "lazy" && !weak && !CALLED_AT_START.test(symbol));
+  const later = missing.filter((one) => one.bound === "lazy" && !one.weak && !isCalledAtStart(one));
   if (later.length === 0) return undefined;
   return `It stops if it comes to call what ${kernel.title} lacks: ${listed(later)}.`;
 }

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, describe, expect } from "vitest";
 import { lacksGuests } from "../support/guest.ts";
-import { lacksProgram, testUnless } from "../support/machine.ts";
+import { testUnless } from "../support/machine.ts";
 import { repository, Sandbox, STACK } from "../support/sandbox.ts";
 
 const { CAPSTAN_TEST_LOADER: loader, CAPSTAN_TEST_KERNEL: kernel } = process.env;
@@ -61,7 +61,7 @@ function lacks(example: Example): string | undefined {
 
 /** A `python3` that is a script of a version manager may hide one that cannot be found by looking. */
 function lacksPython(): string | undefined {
-  return lacksProgram("/usr/bin/python3");
+  return existsSync("/usr/bin/python3") ? undefined : "needs /usr/bin/python3";
 }
 
 async function runToEnd(script: string, cwd: string): Promise<string> {
@@ -92,9 +92,9 @@ async function serve([server = "", client = ""]: readonly string[], cwd: string)
   }
   spawn("pkill", ["-INT", "-f", `hostfwd=tcp::?[0-9.]*:?${port}-`]);
   guest?.kill("SIGINT");
-  const { stderr } = await ended;
+  const { stdout, stderr } = await ended;
   expect(stderr).not.toMatch(STACK);
-  return last;
+  return last === "" ? `${stdout}${stderr}` : last;
 }
 
 function withLoader(script: string): string {

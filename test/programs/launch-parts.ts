@@ -48,14 +48,16 @@ export function kernel(
   };
 }
 
-export interface Made extends Partial<Omit<ElfFile, "symbols" | "relocationTypes">> {
+export interface Made extends Partial<Omit<ElfFile, "symbols" | "relocationTypes" | "relocatedVariables">> {
   readonly asks?: readonly (Partial<UndefinedSymbol> & { readonly name: string })[];
   readonly has?: readonly (Partial<DefinedSymbol> & { readonly name: string })[];
   readonly relocations?: readonly number[];
+  /** Variables with addresses in them. */
+  readonly relocated?: readonly string[];
 }
 
 /** A loaded object that exists in the test alone: a dynamic PIE for glibc, but for what is given. */
-export function object(path: string, { asks = [], has = [], relocations = [], ...made }: Made = {}): LoadedObject {
+export function object(path: string, { asks = [], has = [], relocations = [], relocated = [], ...made }: Made = {}): LoadedObject {
   const isProgram = !path.includes(".so");
   const elf: ElfFile = {
     path,
@@ -87,6 +89,7 @@ export function object(path: string, { asks = [], has = [], relocations = [], ..
       defined: has.map((symbol) => ({ version: undefined, hidden: false, type: "function", ...symbol })),
     }),
     relocationTypes: () => new Set(relocations),
+    relocatedVariables: () => new Set(relocated),
     ...made,
   };
   const name = isProgram ? path : path.slice(path.lastIndexOf("/") + 1);

@@ -6,8 +6,8 @@ import { userSpace } from "./places.ts";
 import { isWithin } from "./survey.ts";
 
 /**
- * Puts what the user's words name into the image, such that the words keep their meaning there. A word counts when a slash is
- * in it and the file or folder exists on this machine: "/srv/site" lands at the same path, "./conf/x" where the program finds
+ * Puts what the user's words name into the image, such that the words keep their meaning there. A word counts when it is a file
+ * of this machine, or a folder with a slash in the word: "/srv/site" lands at the same path, "conf/x" where the program finds
  * it from the directory that it starts in. The value of "--config=./x" counts as well.
  */
 export function withArguments(application: Application, request: ApplicationRequest, context: Context): Application {
@@ -31,10 +31,11 @@ interface Surroundings {
 function partFor(word: string, { context, application }: Surroundings): Part | string | undefined {
   if (word === "" || word.includes("\0") || /^[a-z][a-z\d+.-]*:\/\//i.test(word)) return undefined;
   const path = resolve(context.cwd, word);
-  if (!word.includes("/")) return userSpace.find(path)?.type === "file" ? hintFor(word) : undefined;
   const target = isAbsolute(word) ? path : posix.resolve(application.workingDirectory ?? "/", word);
   const found = userSpace.find(path);
   if (found === undefined || found.type === "other") return undefined;
+  // Commands such as "build" and "test" are words that happen to be folders as well.
+  if (found.type === "directory" && !word.includes("/")) return undefined;
   if (application.parts.some((part) => part.target === target)) return undefined;
   const refusal = refusalOf(path, { target, isFolder: found.type === "directory", home: context.env.HOME });
   if (refusal !== undefined)
@@ -65,10 +66,6 @@ function refusalOf(path: string, { target, isFolder, home }: Candidate): string 
   if (path === target && OF_MANY.test(path)) return "";
   if (home !== undefined && isWithin(home, path)) return "it holds all of your files";
   return undefined;
-}
-
-function hintFor(word: string): string {
-  return `The file ${quotePath(word)} of this folder does not go into the image: write './${word}' for it to.`;
 }
 
 function optionValue(word: string): string {

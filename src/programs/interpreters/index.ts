@@ -13,6 +13,7 @@ import { plainProgram, plainScript } from "./plain.ts";
 import { python } from "./python.ts";
 import { ruby } from "./ruby.ts";
 import { lighttpd } from "./servers/lighttpd.ts";
+import { mosquitto } from "./servers/mosquitto.ts";
 import { nginx } from "./servers/nginx.ts";
 import { otherServers } from "./servers/others.ts";
 import { shell } from "./shell.ts";
@@ -53,5 +54,5 @@ function supportOf(executable: string): InterpreterSupport | undefined {
 
 const SUPPORTED: readonly InterpreterSupport[] = [
   ...[python, node, java, php, ruby, perl, lua, tcl, shell],
-  ...[nginx, lighttpd, ...otherServers],
+  ...[nginx, lighttpd, mosquitto, ...otherServers],
 ];

@@ -12,6 +12,7 @@ const world = new World()
     "usr/bin/redis-check-rdb": ELF,
     "usr/bin/memcached": ELF,
     "usr/sbin/haproxy": ELF,
+    "usr/sbin/mosquitto": ELF,
     "usr/sbin/nginx": ELF,
     "etc/nginx/nginx.conf": "user www-data;\nhttp { include sites/*; }\n",
     "etc/nginx/sites/default": "server {\n\tlisten 80 default_server;\n\tlisten [::]:80 default_server;\n}\n",
@@ -29,6 +30,7 @@ const world = new World()
     program: ELF,
     "my.conf": "daemon off;\nmaster_process  off;\nuser root;\n",
     "half.conf": "events {}\n  daemon off;\n",
+    "broker.conf": "listener 1884\nuser mosquitto\nlog_dest stdout",
   });
 afterAll(() => world.remove());
 
@@ -52,8 +54,10 @@ describe("servers serve", () => {
     ["/usr/sbin/haproxy", ["-f", "x"], ["-db"]],
     ["/usr/sbin/haproxy", ["-db"], []],
     ["/usr/sbin/nginx", [], ["-g", "daemon off; master_process off;"]],
-    ["/usr/sbin/nginx", ["-c", "./my.conf"], []],
-    ["/usr/sbin/nginx", ["-c", "./half.conf"], ["-g", "master_process off; user root;"]],
+    ["/usr/sbin/nginx", ["-c", "./my.conf"], ["-p", "/"]],
+    ["/usr/sbin/nginx", ["-p", "/srv", "-c", "./my.conf"], []],
+    ["/usr/sbin/nginx", ["-c", "/etc/nginx/own.conf"], ["-g", "daemon off; master_process off; user root;"]],
+    ["/usr/sbin/nginx", ["-c", "./half.conf"], ["-p", "/", "-g", "master_process off; user root;"]],
     ["/usr/sbin/nginx", ["-g", "daemon off;"], []],
     ["/usr/sbin/lighttpd", [], ["-D", "-f", "/etc/lighttpd/lighttpd.conf"]],
     ["/usr/sbin/lighttpd", ["-f", "./my.conf"], ["-D"]],
@@ -84,6 +88,19 @@ describe("servers serve", () => {
     expect(application.notes).toEqual([]);
   });
 
+  test.each<[userArgs: readonly string[], target: string, settings: RegExp]>([
+    [[], "/etc/mosquitto/mosquitto.conf", /^listener 1883 0\.0\.0\.0\n(.*\n)*user root\n$/],
+    [["-c", "./broker.conf"], "/broker.conf", /^listener 1884\n\nlog_dest stdout\nuser root\n$/],
+    [["--config-file", "broker.conf"], "/broker.conf", /^listener 1884\n\nlog_dest stdout\nuser root\n$/],
+  ])("mosquitto %j stays root", async (userArgs, target, settings) => {
+    const { parts, args } = await world.application("/usr/sbin/mosquitto", { userArgs });
+    const found = parts.filter((part) => part.target === target);
+    expect(found.map((part) => part.kind === "bytes" && part.bytes.toString())).toEqual([
+      expect.stringMatching(settings),
+    ]);
+    expect([...args, ...userArgs].filter((word) => word === "-c" || word === "--config-file")).toHaveLength(1);
+  });
+
   test("lighttpd's settings start no programs", async () => {
     const { parts } = await world.application("/usr/sbin/lighttpd");
     const settings = parts.find(({ target }) => target === "/etc/lighttpd");
@@ -107,6 +124,10 @@ describe("files that the arguments name", () => {
     ["conf/../conf/x", "file /conf/x < ~/conf/x"],
     ["--config=./conf/x", "file /conf/x < ~/conf/x"],
     ["-c=conf/x", "file /conf/x < ~/conf/x"],
+    ["bare.conf", "file /bare.conf < ~/bare.conf"],
+    ["--config=bare.conf", "file /bare.conf < ~/bare.conf"],
+    ["site", undefined],
+    ["gone.conf", undefined],
     ["site/", "folder /site < ~/site"],
     ["./gone/x", undefined],
     ["/", undefined],
@@ -123,12 +144,9 @@ describe("files that the arguments name", () => {
     expect(application.notes).toEqual([]);
   });
 
-  test.each<[word: string, note: RegExp]>([
-    ["bare.conf", /write '\.\/bare\.conf'/],
-    ["./", /mixed with those of the system/],
-  ])("%j is told", async (word, note) => {
-    const application = await own.application("/usr/bin/tool", { userArgs: [word] });
-    expect(application).toMatchObject({ parts: [], notes: [expect.stringMatching(note)] });
+  test("the folder that the program starts in does not go in", async () => {
+    const application = await own.application("/usr/bin/tool", { userArgs: ["./"] });
+    expect(application).toMatchObject({ parts: [], notes: [expect.stringMatching(/mixed with those of the system/)] });
   });
 
   testUnless(own.home.startsWith("/tmp/") ? undefined : "temporary files lie elsewhere")(

@@ -20,10 +20,13 @@ function server(request: ApplicationRequest, context: Pick<Context, "cwd">): Ser
   const text = settings === undefined ? "" : readWhole(settings, LARGEST).toString("utf8");
   const missing = DIRECTIVES.filter(([name]) => !new RegExp(`^\\s*${name}\\s`, "m").test(text));
   const directives = missing.map(([name, value]) => `${name} ${value};`).join(" ");
-  const isOwn = userSettings(request.userArgs) !== undefined;
+  const own = userSettings(request.userArgs);
+  const isOwn = own !== undefined;
+  // By itself, nginx looks for them below the folder of its installation.
+  const prefix = isOwn && !own.startsWith("/") ? [["-p", "/"]] : [];
   return {
     knows: /^nginx$/,
-    required: directives === "" ? [] : [["-g", directives]],
+    required: [...prefix, ...(directives === "" ? [] : [["-g", directives]])],
     accounts: true,
     folders: [
       { path: "/etc/nginx", ...(isOwn ? {} : { edit: withoutIpv6 }) },

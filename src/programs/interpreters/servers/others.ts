@@ -25,12 +25,6 @@ const SERVERS: Readonly<Record<string, Server>> = {
     writable: ["/run"],
     prefersLinux: "haproxy keeps more in thread-local storage than OSv's own linker has room for",
   },
-  mosquitto: {
-    knows: /^mosquitto$/,
-    accounts: true,
-    writable: ["/run"],
-    prefersLinux: "mosquitto does not start on OSv's own C library",
-  },
   mariadb: {
     knows: /^(mariadbd|mysqld)$/,
     accounts: true,

@@ -12,6 +12,7 @@ export interface Server {
   readonly defaults?: readonly string[] | undefined;
   /** Whether the daemon looks up accounts by name. */
   readonly accounts?: boolean | undefined;
+  readonly parts?: readonly Part[] | undefined;
   /** Folders of the system, where they are there. */
   readonly folders?: readonly ServerFolder[] | undefined;
   readonly writable?: readonly string[] | undefined;
@@ -43,7 +44,7 @@ export function serverSupport(
 function describeServer(request: ApplicationRequest, server: Server): Application {
   const { space, userArgs, trim } = request;
   const plain = plainProgram(request);
-  const parts: Part[] = server.accounts === true ? [...ACCOUNTS] : [];
+  const parts: Part[] = [...(server.accounts === true ? ACCOUNTS : []), ...(server.parts ?? [])];
   const plugins: string[] = [];
   const trimmed: Trimmed[] = [];
   for (const { path, edit, rules = [] } of server.folders ?? []) {
