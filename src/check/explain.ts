@@ -110,7 +110,7 @@ function missingSymbol({ signal, image }: Case): readonly string[] {
     defines(image.hostSpace, path, symbol),
   );
   if (cLibrary !== undefined && !hasSymbol(image.kernel, symbol)) {
-    const way = viaLinux(image.kernel.can.linuxLoader, "Build the program without it");
+    const way = viaLinux(image.kernel.can.linuxLoader, "build the program without it");
     return [`${symbol}, which ${object} calls, is a function of Linux's C library, and OSv's lacks it. ${way}`];
   }
   const unneeded = libraryInImage(image, symbol);

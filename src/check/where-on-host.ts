@@ -14,14 +14,14 @@ export function howToGet(name: string, here: Here): string {
   const owner = path === undefined ? undefined : here.distribution?.ownerOf(path)?.name;
   if (path !== undefined) {
     const from = owner === undefined ? "" : ` (of the package ${owner})`;
-    return `Put ${path} of this machine${from} into the image: --with ${name} of run or of package add.`;
+    return `Put ${path} of this machine${from} into the image: --with ${name} of run and package add.`;
   }
   const provider = here.distribution?.providerOf(name);
   if (here.distribution !== undefined && provider !== undefined) {
     const command = here.distribution.installCommand(provider);
-    return `Install the package ${provider} on this machine (${command}), and put the library in: --with ${name} of run or of package add.`;
+    return `Install the package ${provider} on this machine (${command}), and put the library in: --with ${name} of run and package add.`;
   }
-  return `Find the package that has ${name}, and put the library into the image: --with PATH of run or of package add.`;
+  return `Find the package that has ${name}, and put the library into the image: --with PATH of run and package add.`;
 }
 
 /** Where the library lies on this machine, in the directories that every program's libraries are looked for in. */

@@ -3,20 +3,32 @@ import { join, relative, resolve } from "node:path";
 import { machineDistribution } from "../compose/check-image.ts";
 import { addWritable } from "../compose/program.ts";
 import type { Distribution } from "../distributions/distribution.ts";
-import type { FileTree } from "../filesystems/filetree.ts";
+import type { FileEntry, FileTree } from "../filesystems/filetree.ts";
+import { quotePath } from "../filesystems/names.ts";
 import { createTree, insert } from "../filesystems/tree-builder.ts";
-import { type Installed, install } from "../programs/install.ts";
+import { digestInProject, type Installed, install } from "../programs/install.ts";
 import type { Item } from "../programs/item.ts";
 import type { LaunchMode } from "../programs/launch.ts";
-import { type ProgramRecord, type RecordedFile, type RecordedProgram, writeProgramRecord } from "../programs/record.ts";
+import {
+  PROGRAMS_FILE,
+  type ProgramRecord,
+  type RecordedFile,
+  type RecordedProgram,
+  writeProgramRecord,
+} from "../programs/record.ts";
 import { joinWords } from "../project/boot-command.ts";
 import { loadProject, type Project } from "../project/project.ts";
 import type { Loader } from "../store/loaders.ts";
-import { writeFileAtomically } from "../support/atomic.ts";
 import { count } from "../support/count.ts";
+import { CapstanError, ExitCode } from "../support/errors.ts";
 import type { Answer, CommandContext } from "./answer.ts";
 import { tellProgram } from "./program-report.ts";
-import { type AssembledProgram, assembleProgram, type ProgramOptions } from "./programs.ts";
+import {
+  type AssembledProgram,
+  type AssembleProgramRequest,
+  assembleProgram,
+  type ProgramOptions,
+} from "./programs.ts";
 
 export interface UpdateRequest {
   readonly project: Project;
@@ -24,6 +36,8 @@ export interface UpdateRequest {
   readonly programs: readonly RecordedProgram[];
   readonly recorded: ProgramRecord | undefined;
   readonly loader: Loader;
+  /** As it was named, when it was. */
+  readonly loaderName: string | undefined;
   readonly conflicts: "refuse" | "keep" | "replace";
   readonly dryRun: boolean;
 }
@@ -35,32 +49,70 @@ export async function updatePrograms(request: UpdateRequest, context: CommandCon
   for (const program of request.programs) {
     const path = resolve(project.dir, program.path);
     const options = optionsOf(program, project.dir);
-    programs.push(await assembleProgram({ path, userArgs: [], loader, options }, context));
+    programs.push(await assembleAgain({ path, userArgs: [], loader, options, project: project.dir }, context));
   }
   for (const program of programs) tellProgram(program, context);
   const tree = mergePrograms(programs, project.dir);
+  const sets = uniqueNames(programs.map((program) => setOf(program)));
+  const files = new Map(recorded?.files);
+  const writesRunConfig = isOurs(project.dir, files.get(RUN_CONFIG)?.digest);
+  if (writesRunConfig) insert(tree, RUN_CONFIG, runConfigEntry(sets));
+  else files.delete(RUN_CONFIG);
   const installed = await install(
     {
       ...{ tree, dryRun, folder: project.dir, conflicts: request.conflicts },
-      recorded: recorded?.files ?? new Map(),
+      recorded: files,
       origin: originOf(programs, context),
     },
     context,
   );
-  const sets = programs.map((program) => setOf(program));
-  const writesRunConfig = project.runConfig === undefined && sets.length > 0;
   if (!dryRun) {
-    await writeProgramRecord(project.dir, { programs: request.programs, files: installed.files });
-    if (writesRunConfig) await writeFileAtomically(join(project.dir, "meta", "run.yaml"), formatRunConfig(sets));
+    const { programs, loaderName } = request;
+    await writeProgramRecord(project.dir, { loader: loaderName, programs, files: installed.files });
   }
   const { files: _files, ...changes } = installed;
-  const value = { ...changes, programs: sets, runConfig: writesRunConfig ? "meta/run.yaml" : null, dryRun };
+  const value = { ...changes, programs: sets, runConfig: writesRunConfig ? RUN_CONFIG.slice(1) : null, dryRun };
   return { value, text: () => render(value) };
+}
+
+/** Of the project: it starts what was added, as long as nobody has changed it. */
+const RUN_CONFIG = "/meta/run.yaml";
+
+function isOurs(folder: string, digest: string | undefined): boolean {
+  const there = digestInProject(folder, RUN_CONFIG);
+  return there === undefined || there === digest;
+}
+
+function runConfigEntry(sets: readonly RunSetText[]): FileEntry {
+  const bytes = Buffer.from(formatRunConfig(sets));
+  const origin = "the programs that were added";
+  return { type: "file", mode: 0o644, mtime: 0, origin, size: bytes.length, content: { kind: "bytes", bytes } };
+}
+
+async function assembleAgain(request: AssembleProgramRequest, context: CommandContext): Promise<AssembledProgram> {
+  if (existsSync(request.path)) return await assembleProgram(request, context);
+  throw new CapstanError(`${quotePath(request.path)} is not there`, {
+    code: "no-such-file",
+    exitCode: ExitCode.noInput,
+    hint: `Check the path; a program that is no longer wanted is removed from ${PROGRAMS_FILE}.`,
+  });
+}
+
+/** Programs of two folders may have one name. */
+function uniqueNames(sets: readonly RunSetText[]): readonly RunSetText[] {
+  const taken = new Set<string>();
+  return sets.map((set) => {
+    let { name } = set;
+    for (let number = 2; taken.has(name); number++) name = `${set.name}-${number}`;
+    taken.add(name);
+    return { ...set, name };
+  });
 }
 
 export function recordOf(path: string, options: ProgramOptions, project: Project): RecordedProgram {
   const inside = (one: string) => (one.startsWith(`${project.dir}/`) ? relative(project.dir, one) : one);
-  return { ...options, path: inside(path), libraryPath: options.libraryPath.map(inside) };
+  const sysroot = options.sysroot === undefined ? undefined : inside(options.sysroot);
+  return { ...options, sysroot, path: inside(path), libraryPath: options.libraryPath.map(inside) };
 }
 
 /** A project that holds what it was given: its own files are not yet a reason to compose anything. */
@@ -72,6 +124,7 @@ function optionsOf(program: RecordedProgram, dir: string): ProgramOptions {
   return {
     ...program,
     launch: program.launch as LaunchMode | undefined,
+    sysroot: program.sysroot === undefined ? undefined : resolve(dir, program.sysroot),
     libraryPath: program.libraryPath.map((path) => resolve(dir, path)),
   };
 }
@@ -89,7 +142,7 @@ function originOf(
   context: CommandContext,
 ): (path: string) => Omit<RecordedFile, "digest"> {
   const distribution = machineDistribution(context.env);
-  const items = new Map<string, Item>(programs.flatMap(({ items }) => items.map((item) => [item.target, item])));
+  const items = itemsOf(programs, context);
   return (path) => {
     for (let at = path; at !== ""; at = at.slice(0, at.lastIndexOf("/"))) {
       const item = items.get(at);
@@ -100,6 +153,22 @@ function originOf(
     }
     return { from: undefined, package: undefined, why: "made by Capstan" };
   };
+}
+
+/** What several programs share has all of their reasons. */
+function itemsOf(programs: readonly AssembledProgram[], { reporter }: CommandContext): ReadonlyMap<string, Item> {
+  const items = new Map<string, Item>();
+  for (const item of programs.flatMap((program) => program.items)) {
+    const before = items.get(item.target);
+    const neededBy = [...new Set([...(before?.neededBy ?? []), ...item.neededBy])];
+    items.set(item.target, { ...item, neededBy });
+    if (before === undefined || before.source === item.source) continue;
+    reporter.report({
+      kind: "warning",
+      text: `Two programs bring ${item.target}, from ${before.source ?? "elsewhere"} and ${item.source ?? "elsewhere"}: the second one is taken.`,
+    });
+  }
+  return items;
 }
 
 function packageText(path: string | undefined, distribution: Distribution | undefined): string | undefined {
@@ -153,7 +222,8 @@ function render(value: Value): string {
     `${value.unchanged} unchanged`,
   ];
   const programs = value.programs.map(({ name, command, launch }) => `${name}: ${command} (${launch})`);
-  const written = value.runConfig === null ? [] : [`${value.dryRun ? "Would write" : "Wrote"} ${value.runConfig}`];
+  const written =
+    value.runConfig === null ? ["meta/run.yaml is left as it is: see that it starts what is named above"] : [];
   return `${[...lines, total.join(", "), ...programs, ...written].join("\n")}\n`;
 }
 

@@ -6,7 +6,7 @@ import type { Distribution } from "../distributions/distribution.ts";
 import { insert } from "../filesystems/tree-builder.ts";
 import { treeSpace } from "../filesystems/tree-space.ts";
 import type { Item } from "../programs/item.ts";
-import { buildBootCommand, joinWords } from "../project/boot-command.ts";
+import { buildBootCommand, joinWords, wordProblem } from "../project/boot-command.ts";
 import { writeLoaderOption } from "../project/osv-grammar.ts";
 import type { Loader } from "../store/loaders.ts";
 import { formatSize } from "../support/bytes.ts";
@@ -38,6 +38,9 @@ export function tellProgram(program: AssembledProgram, { reporter }: CommandCont
     const from = item.source === undefined || item.source === item.target ? "" : ` from ${item.source}`;
     reporter.report({ kind: "detail", text: `${item.target}${from}: ${reasonOf(item)}` });
   }
+  if (launch.hindrance !== undefined) {
+    reporter.report({ kind: "warning", text: `${program.name} is not expected to run: ${launch.hindrance}` });
+  }
   for (const text of notes) reporter.report({ kind: "step", text });
   if (trimmed.length > 0) reporter.report({ kind: "step", text: `Left out ${trimmedText(program)}` });
 }
@@ -54,6 +57,7 @@ function describeProgram(program: AssembledProgram, { boot, loader, path }: DryR
     kind: program.recognised.kind,
     title: program.recognised.title,
     kernel: kernel.title,
+    loader: loader.name,
     launch: program.launch,
     commandLine: boot,
     items,
@@ -72,15 +76,25 @@ function packageOf(item: Item, distribution: Distribution | undefined): string |
   return distribution?.ownerOf(item.source)?.name ?? null;
 }
 
-/** The command that starts a program with the arguments of the command line. */
+/**
+ * The command that starts a program with the arguments of the command line. Words that OSv's commands cannot hold, with
+ * a `$` or other letters than ASCII's in them, reach the program through variables.
+ */
 export function bootOfProgram(
   program: AssembledProgram,
   { args, env }: { readonly args: readonly string[]; readonly env: ReadonlyMap<string, string> },
 ): string {
   const { command, workingDirectory } = program;
   const place = workingDirectory === undefined ? [] : [writeLoaderOption(`--cwd=${workingDirectory}`)];
-  const run = [...place, joinWords([...command, ...args])].join(" ");
-  return buildBootCommand({ run, env: new Map([...program.env, ...env]) }).text;
+  const carried = new Map<string, string>();
+  const words = [...command, ...args].map((word) => {
+    if (wordProblem(word, { dollar: "refuse" }) === undefined) return word;
+    const name = `CAPSTAN_WORD_${carried.size + 1}`;
+    carried.set(name, word);
+    return `$${name}`;
+  });
+  const run = [...place, joinWords(words, { dollar: "reference" })].join(" ");
+  return buildBootCommand({ run, env: new Map([...program.env, ...env, ...carried]) }).text;
 }
 
 export function findingsOfProgram(
@@ -98,7 +112,7 @@ export function findingsOfProgram(
 function render(value: Described, isVerbose: boolean): string {
   const lines = [
     `program   ${value.path}: ${value.title}`,
-    `kernel    ${value.kernel}`,
+    `kernel    ${value.kernel} (loader ${value.loader})`,
     `launch    ${value.launch.mode}: ${value.launch.reason}`,
     ...value.launch.doubts.map((doubt) => `          ${doubt}`),
     `command   ${value.commandLine}`,

@@ -1,7 +1,9 @@
-import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync, type Stats, statSync } from "node:fs";
 import { extname, join, resolve } from "node:path";
 import { kernelOf } from "../compose/check-image.ts";
-import type { ApplicationRequest, Recognised } from "../programs/application.ts";
+import type { FileSpace } from "../filesystems/file-space.ts";
+import { hostError } from "../filesystems/host-error.ts";
+import type { Application, ApplicationRequest, Recognised } from "../programs/application.ts";
 import { type Assembly, assemble } from "../programs/assemble.ts";
 import { parseExtras } from "../programs/extras.ts";
 import { describeApplication } from "../programs/interpreters/index.ts";
@@ -10,9 +12,10 @@ import { recognise } from "../programs/recognise.ts";
 import { systemSpace } from "../programs/system-space.ts";
 import { findImage } from "../store/images.ts";
 import type { Loader } from "../store/loaders.ts";
-import { CapstanError, ExitCode } from "../support/errors.ts";
+import { packageNames } from "../store/packages.ts";
+import { CapstanError, ExitCode, isErrno } from "../support/errors.ts";
 import type { CommandContext } from "./answer.ts";
-import type { Input } from "./input.ts";
+import { type Input, usageError } from "./input.ts";
 import { openStore } from "./store.ts";
 
 /** What a word of the command line is on this machine, when it names no image of the store. */
@@ -30,12 +33,38 @@ export function findProgram(word: string, { cwd }: CommandContext): NamedPath {
     return undefined;
   }
   const path = resolve(cwd, word);
-  const stats = statSync(path, { throwIfNoEntry: false });
+  const stats = statsOf(path);
   if (stats === undefined) return undefined;
   if (stats.isDirectory()) return { kind: isProject(path) ? "project" : "program", path };
   // Reading a FIFO would wait for a writer.
   if (!stats.isFile()) return { kind: "program", path };
   return isDiskImage(path) || DISKS.has(extname(path)) ? undefined : { kind: "program", path };
+}
+
+/** What is there and cannot be looked at is told when it is recognised; `a/b` may be an image where `a` is a file. */
+function statsOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (isErrno(error, "ENOTDIR", "ENAMETOOLONG", "EINVAL")) return undefined;
+    throw hostError(error, path);
+  }
+}
+
+/** The error that a word names no image, with a hint for those who meant a file. */
+export function notAnImage(error: CapstanError, word: string, context: CommandContext): CapstanError {
+  const hint = fileHint(word, context);
+  const { message, code, exitCode, details } = error;
+  return hint === undefined ? error : new CapstanError(message, { code, exitCode, details, hint, cause: error });
+}
+
+function fileHint(word: string, { cwd }: CommandContext): string | undefined {
+  if (SCRIPTS.has(extname(word).toLowerCase()) && !word.includes("/")) {
+    return `There is no file ${word} in ${cwd} either: check its name, or write its path.`;
+  }
+  return word !== "" && !word.includes("/") && statsOf(resolve(cwd, word)) !== undefined
+    ? `There is a file or folder of that name here: as a program, it is ./${word}`
+    : undefined;
 }
 
 export function isStored(name: string, context: CommandContext): boolean {
@@ -82,6 +111,8 @@ export interface AssembleProgramRequest {
   readonly userArgs: readonly string[];
   readonly loader: Loader;
   readonly options: ProgramOptions;
+  /** The folder of the project that the program goes into: one that lies in it already keeps its place. */
+  readonly project?: string | undefined;
 }
 
 /** What flags say of how a program is put together; kept in the manifest of a project. */
@@ -100,23 +131,59 @@ export interface AssembledProgram extends Assembly {
 
 /** Recognises what lies at a path, and puts together all that it takes. */
 export async function assembleProgram(
-  { path, userArgs, loader, options }: AssembleProgramRequest,
+  { path, userArgs, loader, options, project }: AssembleProgramRequest,
   context: CommandContext,
 ): Promise<AssembledProgram> {
   const space = systemSpace(options.sysroot);
-  const recognised = recognise(path);
+  const recognised = interpretedBy(options.interpreter, recognise(path), context);
   const request: ApplicationRequest = {
     ...{ recognised, space, userArgs },
     isThisMachine: options.sysroot === undefined,
-    interpreter: options.interpreter,
+    interpreter: options.interpreter?.includes("/") === true ? options.interpreter : undefined,
     trim: options.trim,
     cacheFolder: openStore(context).layout.programs,
   };
-  const application = await describeApplication(request, context);
+  const application = inProject(await describeApplication(request, context), project);
+  warnOfFolders(options.libraryPath, space, context);
   const extras = parseExtras(options.with, { space, cwd: context.cwd, libraryDirectories: LIBRARY_DIRECTORIES });
   const { launch, libraryPath } = options;
   const kernel = kernelOf(loader);
   return { ...(await assemble({ application, kernel, space, launch, libraryPath, extras }, context)), recognised };
+}
+
+/** An interpreter that is given by its name is looked for as the script's own one would be. */
+function interpretedBy(interpreter: string | undefined, recognised: Recognised, context: CommandContext): Recognised {
+  if (interpreter === undefined) return recognised;
+  if (recognised.interpreter === undefined) {
+    throw usageError(
+      `--interpreter goes with a script, and ${recognised.path} is ${recognised.title}.`,
+      "Leave it out.",
+    );
+  }
+  if (interpreter.includes("/")) return recognised;
+  if (packageNames(openStore(context).layout).includes(interpreter)) {
+    throw usageError(
+      `--interpreter ${interpreter} is a package, which only run takes.`,
+      `In a project, require ${interpreter} in meta/package.yaml, and name it as a base in meta/run.yaml.`,
+    );
+  }
+  return { ...recognised, interpreter };
+}
+
+function inProject(application: Application, folder: string | undefined): Application {
+  const { source } = application.executable;
+  if (folder === undefined || application.recognised.kind !== "elf" || !source.startsWith(`${folder}/`)) {
+    return application;
+  }
+  return { ...application, executable: { source, target: source.slice(folder.length) } };
+}
+
+/** LD_LIBRARY_PATH may name folders that are not there; typed by hand, that is rather a mistake. */
+function warnOfFolders(folders: readonly string[], space: FileSpace, { reporter }: CommandContext): void {
+  for (const folder of folders) {
+    if (space.find(folder)?.type === "directory") continue;
+    reporter.report({ kind: "warning", text: `--library-path ${folder}: there is no such folder` });
+  }
 }
 
 const LIBRARY_DIRECTORIES: readonly string[] = [
@@ -132,7 +199,7 @@ const LIBRARY_DIRECTORIES: readonly string[] = [
 
 export function programOptions(input: Input, context: CommandContext): ProgramOptions {
   const launch = input.text("launch");
-  const sysroot = input.text("sysroot");
+  const [sysroot, interpreter] = [input.text("sysroot"), input.text("interpreter")];
   return {
     launch: launch === "native" || launch === "linux" || launch === "static" ? launch : undefined,
     sysroot: sysroot === undefined ? undefined : folderOf(resolve(context.cwd, sysroot)),
@@ -141,7 +208,7 @@ export function programOptions(input: Input, context: CommandContext): ProgramOp
       .flatMap((value) => value.split(":"))
       .filter((path) => path !== "")
       .map((path) => resolve(context.cwd, path)),
-    interpreter: input.text("interpreter"),
+    interpreter: interpreter?.includes("/") === true ? resolve(context.cwd, interpreter) : interpreter,
     with: input.list("with"),
     trim: !input.on("no-trim"),
   };

@@ -53,7 +53,9 @@ async function prepareFromMachine(path: string, { input, options }: Prepare, con
   const boot = bootOfProgram(program, { args, env: parseEnvFlags(input.list("env")) });
   if (input.on("dry-run")) return { answer: dryRunProgram(program, { boot, loader, path }, context) };
   tellProgram(program, context);
-  const image = await compose({ path, input, options, content: program, boot: { run: boot }, require: [] }, context);
+  // Other arguments are no other image: this run's are given to the guest alone.
+  const run = bootOfProgram(program, { args: [], env: new Map() });
+  const image = await compose({ path, input, options, content: program, boot: { run }, require: [] }, context);
   return { image, name: safeName(program.name), commandLine: () => boot };
 }
 

@@ -394,7 +394,7 @@ export const commands: readonly CommandSpec[] = [
     name: "package add",
     summary: "Copy programs of this machine, with all that they load, into the project of this folder",
     details: [
-      "Libraries, interpreters and their files go where the linker of the image looks for them. meta/programs.yaml notes where each file came from; `package refresh` goes by it. A project without a meta/run.yaml gets one that starts the first program.",
+      "Libraries, interpreters and their files go where the linker of the image looks for them. meta/programs.yaml notes where each file came from; `package refresh` goes by it. A project without a meta/run.yaml gets one with a set for each program, of which the first is the default.",
     ],
     args: [
       {

@@ -80,6 +80,8 @@ export async function composePackage(request: ComposePackageRequest, context: Co
     const stored = storedFingerprint(layout, request.name);
     if (stored !== undefined && stored.inputs === inputs) {
       context.reporter.report({ kind: "detail", text: `Image ${request.name} is up to date` });
+      // What was told when it was composed is not told again; but it fails whenever it is to.
+      if (request.checking === "strict") checkComposed(stored.path, { ...request, tree, commandLine }, context);
       return {
         name: request.name,
         path: stored.path,

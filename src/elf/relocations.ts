@@ -31,11 +31,7 @@ export function readRelocatedAddresses(bytes: ElfBytes, dynamic: Dynamic | undef
 /** Browsers have a million or so; packed ones would fill a machine's memory from a small file. */
 const MOST = 8_000_000;
 
-function eachEntry(
-  bytes: ElfBytes,
-  dynamic: Dynamic | undefined,
-  visit: (part: Buffer, entry: number) => void,
-): void {
+function eachEntry(bytes: ElfBytes, dynamic: Dynamic | undefined, visit: (part: Buffer, entry: number) => void): void {
   if (dynamic === undefined) return;
   const { rel, rela } = bytes.layout.relocation;
   for (const [tag, sizeTag, entrySize] of [

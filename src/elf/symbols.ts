@@ -80,11 +80,7 @@ export function readVariables(
   return variables;
 }
 
-function readTable(
-  bytes: ElfBytes,
-  dynamic: Dynamic | undefined,
-  sections: readonly Section[],
-): Buffer | undefined {
+function readTable(bytes: ElfBytes, dynamic: Dynamic | undefined, sections: readonly Section[]): Buffer | undefined {
   const start = dynamic?.place(Tag.symtab, "its symbols");
   if (dynamic === undefined || start === undefined) return undefined;
   const count = countSymbols(bytes, dynamic, { start, sections });

@@ -18,8 +18,7 @@ export type Verdict =
   /** Explains a failure, and alone means none. */
   | "warning";
 
-const LINUX_LD =
-  "run it through the Linux dynamic loader: put glibc into the image and start it with /lib64/ld-linux-x86-64.so.2 (OSv newer than 0.57.0 only)";
+const LINUX_LD = "run it with --launch linux (on an OSv newer than 0.57.0)";
 
 /**
  * The sentences of OSv's kernels, v0.57.0 of 2022 and the head of 2026, and of programs that run into their limits.
@@ -248,7 +247,7 @@ export const signatures: readonly Signature[] = [
     pattern: /is a PIE using TLS of size (\d+) which is greater than the (\d+) bytes limit/,
     verdict: "warning",
     advise: ([, size, limit]) =>
-      `The program needs ${size} bytes of thread-local storage and the kernel has ${limit}. Link it with -shared instead of -pie, or ${LINUX_LD}.`,
+      `The program needs ${size} bytes of thread-local storage and the kernel has ${limit}. To give it more, ${LINUX_LD}, or link it with -shared instead of -pie.`,
   },
   {
     id: "fork",

@@ -15,12 +15,12 @@ export function demoVersion(start: Buffer): string | undefined {
 }
 
 /** What guest/README.md promises: programs on their own C library, by Linux system calls; one process, one thread. */
-export function demoKernel(name: string, version: string): Kernel {
+export function demoKernel(version: string): Kernel {
   return {
     kind: "demo",
     version,
     machine: "x86-64",
-    title: `Capstan's demo kernel ${version} (${name})`,
+    title: `Capstan's demo kernel ${version}`,
     supplies: new Set(),
     exports: new Set(),
     can: {

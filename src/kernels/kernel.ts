@@ -60,5 +60,5 @@ export interface KernelFiles {
  */
 export function readKernel(files: KernelFiles): Kernel {
   const version = demoVersion(kernelStart(files.image));
-  return version === undefined ? osvKernel(files) : demoKernel(files.name, version);
+  return version === undefined ? osvKernel(files) : demoKernel(version);
 }

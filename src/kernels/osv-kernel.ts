@@ -116,7 +116,7 @@ function abilities({ elf, machine, version }: Shown): KernelAbilities {
 }
 
 function title(name: string, { elf, version }: Shown): string {
-  if (version !== undefined) return `the kernel OSv ${version} of ${name}`;
-  if (elf !== undefined) return `the kernel of ${name}, an OSv that does not tell its version`;
+  if (version !== undefined) return `OSv ${version}`;
+  if (elf !== undefined) return `the OSv of ${name}, which does not tell its version`;
   return `the kernel of ${name}, which cannot be looked into and is taken for OSv v0.57.0`;
 }

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import type { ElfFile } from "../elf/elf-file.ts";
 import type { FileSpace } from "../filesystems/file-space.ts";
 import type { FileTree } from "../filesystems/filetree.ts";
@@ -46,7 +47,8 @@ export interface Assembly {
  * Errors: CapstanError `bad-elf`, `wrong-machine` when the kernel is for other processors, `os-…`.
  */
 export async function assemble(request: AssembleRequest, context: Context): Promise<Assembly> {
-  const { application, kernel, space } = request;
+  const { kernel, space } = request;
+  const application = visible(request.application);
   const parts = [...application.parts, ...request.extras.map((extra) => partOfExtra(extra))];
   const linker = createLinker({ space, libraryPath: request.libraryPath });
   const whole = linker.closure(application.executable.source);
@@ -94,6 +96,13 @@ export async function assemble(request: AssembleRequest, context: Context): Prom
     notes: application.notes,
     writable: application.writable,
   };
+}
+
+/** An interpreter of the user's own keeps its path, unless the kernel mounts something over that. */
+function visible(application: Application): Application {
+  const { source, target } = application.executable;
+  if (!/^\/(?:tmp|dev|proc|sys)\//.test(target)) return application;
+  return { ...application, executable: { source, target: `/usr/bin/${posix.basename(target)}` } };
 }
 
 /** What OSv's own linker is to find in the image: what the kernel supplies, and what only that needs, is left out. */

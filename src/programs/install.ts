@@ -11,6 +11,7 @@ import {
   readSync,
   rmdirSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -63,7 +64,8 @@ export async function install(request: InstallRequest, context: Context): Promis
   const plan = compare(wanted, request);
   if (plan.kept.length > 0 && request.conflicts === "refuse") throw inTheWay(plan.kept);
   const files = new Map<string, RecordedFile>();
-  for (const [path, { digest }] of wanted) {
+  for (const [path, { entry, digest }] of wanted) {
+    if (isItself(entry, join(request.folder, path))) continue;
     const before = request.recorded.get(path);
     if (plan.kept.includes(path)) {
       if (before !== undefined) files.set(path, before);
@@ -84,6 +86,15 @@ async function digestTree(tree: FileTree, context: Context): Promise<ReadonlyMap
     }
   }
   return wanted;
+}
+
+/** The user's own file of the project was not copied: it is not removed when it is not wanted any more. */
+function isItself(entry: FileEntry | LinkEntry, path: string): boolean {
+  if (entry.type !== "file" || entry.content.kind !== "host") return false;
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  if (there?.isFile() !== true) return false;
+  const source = statSync(entry.content.path);
+  return source.dev === there.dev && source.ino === there.ino;
 }
 
 type Comparison = Omit<Installed, "files">;
@@ -161,7 +172,8 @@ function checkFolders(folder: string, path: string): void {
   }
 }
 
-function digestInProject(folder: string, path: string): string | undefined {
+/** What a file of the project is recorded by; undefined where none is. */
+export function digestInProject(folder: string, path: string): string | undefined {
   const full = join(folder, path);
   const stats = lstatSync(full, { throwIfNoEntry: false });
   if (stats === undefined) return undefined;

@@ -18,7 +18,7 @@ export function nativeTroubles(request: LaunchRequest): NativeTroubles {
   const missing = missingSymbols(closure, kernel);
   const stops = [
     kernel.can.native ? undefined : `${capital(kernel.title)} has no linker and no C library of its own.`,
-    prefersLinux,
+    prefersLinux?.replace(/[^.]$/, "$&."),
     goTrouble(request),
     tlsTrouble(request),
     relocationTrouble(request),

@@ -1,6 +1,6 @@
 import type { Kernel } from "../kernels/kernel.ts";
 import type { Closure } from "../linker/closure.ts";
-import { linuxDoubts, nativeTroubles, staticDoubts } from "./launch-facts.ts";
+import { linuxDoubts, type NativeTroubles, nativeTroubles, staticDoubts } from "./launch-facts.ts";
 
 export { type MissingSymbol, missingSymbols, missingSymbolsOnLinux } from "./missing-symbols.ts";
 
@@ -20,6 +20,8 @@ export interface Launch {
   readonly reason: string;
   /** Sentences: what speaks against it all the same, such as that the kernel cannot do it. */
   readonly doubts: readonly string[];
+  /** Why the program is not expected to run this way, where nothing better can be had; one of the doubts, the first. */
+  readonly hindrance?: string | undefined;
 }
 
 export interface LaunchRequest {
@@ -37,10 +39,15 @@ export interface LaunchRequest {
  */
 export function chooseLaunch(request: LaunchRequest): Launch {
   const { asked } = request;
-  if (asked !== undefined)
-    return { mode: asked, chosen: "asked", reason: "It was asked for.", doubts: doubtsOf(asked, request) };
-  const { mode, reason } = automatic(request);
-  return { mode, chosen: "automatic", reason, doubts: doubtsOf(mode, request).filter((doubt) => doubt !== reason) };
+  const { mode, reason } = asked === undefined ? automatic(request) : { mode: asked, reason: "It was asked for." };
+  const { stops, notes } = doubtsOf(mode, request);
+  return {
+    mode,
+    chosen: asked === undefined ? "automatic" : "asked",
+    reason,
+    doubts: [...stops, ...notes].filter((doubt) => doubt !== reason),
+    hindrance: stops[0],
+  };
 }
 
 function automatic(request: LaunchRequest): Pick<Launch, "mode" | "reason"> {
@@ -63,13 +70,14 @@ function automatic(request: LaunchRequest): Pick<Launch, "mode" | "reason"> {
   return { mode: "native", reason: "It runs on OSv's own linker and C library, since the Linux loader cannot be had." };
 }
 
-function doubtsOf(mode: LaunchMode, request: LaunchRequest): readonly string[] {
-  if (mode === "static") return staticDoubts(request);
-  if (isStatic(request.closure)) return ["The program is linked statically: no linker is needed for it."];
-  if (mode === "linux") return linuxDoubts(request);
+function doubtsOf(mode: LaunchMode, request: LaunchRequest): NativeTroubles {
+  if (mode === "static") return { stops: staticDoubts(request), notes: [] };
+  if (isStatic(request.closure))
+    return { stops: ["The program is linked statically: no linker is needed for it."], notes: [] };
+  if (mode === "linux") return { stops: linuxDoubts(request), notes: [] };
   const { stops, notes } = nativeTroubles(request);
   const instead = stops.length > 0 && !request.kernel.can.linuxLoader ? linuxDoubts(request) : [];
-  return [...stops, ...instead, ...notes];
+  return { stops: [...stops, ...instead], notes };
 }
 
 function isStatic({ program }: Closure): boolean {

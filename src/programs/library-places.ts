@@ -57,12 +57,25 @@ export class LibraryPlaces {
   }
 
   #wanted(object: LoadedObject): string {
-    const origin = isRelative(object) ? object.neededBy[0] : undefined;
-    const originTarget = origin === undefined ? undefined : this.#targets.get(origin);
-    if (origin !== undefined && originTarget !== undefined) {
-      return posix.resolve(dirname(originTarget), posix.relative(dirname(origin), object.path));
-    }
-    return posix.join(this.#defaultDirectory(object), posix.basename(object.name));
+    return this.#beside(object) ?? posix.join(this.#defaultDirectory(object), posix.basename(object.name));
+  }
+
+  /**
+   * Where the entry that it was found through leads in the image. That is an entry of the object that needs it, or, since
+   * RPATH counts for what a library needs as well, of one that was loaded before: the one from which it leads here.
+   */
+  #beside(object: LoadedObject): string | undefined {
+    const { through = "", path, neededBy } = object;
+    if (!isRelative(object)) return undefined;
+    const name = posix.basename(object.name);
+    const leadsFrom = (origin: string) => posix.normalize(path) === inEntry(through, origin, name);
+    const origin = [...neededBy, ...this.#targets.keys()].find((one) => this.#targets.has(one) && leadsFrom(one));
+    const target = this.#targets.get(origin ?? "");
+    if (target !== undefined) return inEntry(through, target, name);
+    // Entries with further tokens in them, such as $LIB.
+    const [first = ""] = neededBy;
+    const needer = this.#targets.get(first);
+    return needer && posix.resolve(dirname(needer), posix.relative(dirname(first), path));
   }
 
   /** Two libraries of one name are rare and real: the second one keeps the place that it has on its own system. */
@@ -119,8 +132,19 @@ function isSkipped(below: string, skip: FolderPlace["skip"]): boolean {
 
 /** Found from where the object that needs it lies. */
 function isRelative({ how, through }: LoadedObject): boolean {
-  return (how === "rpath" || how === "runpath") && /\$\{?ORIGIN\}?/.test(through ?? "");
+  return (how === "rpath" || how === "runpath") && through !== undefined && ORIGIN.test(through);
 }
+
+/** Where an entry of the object at `origin` leads. */
+function inEntry(entry: string, origin: string, name: string): string {
+  return posix.resolve(
+    "/",
+    entry.replace(ORIGIN, () => dirname(origin)),
+    name,
+  );
+}
+
+const ORIGIN = /\$(?:ORIGIN\b|\{ORIGIN\})/;
 
 function linkText(target: string, to: string): string {
   return dirname(target) === dirname(to) ? posix.basename(to) : to;

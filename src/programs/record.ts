@@ -10,6 +10,8 @@ import { CapstanError, doing, isErrno } from "../support/errors.ts";
  * The second one is JSON Lines, an object a file, since there can be thousands.
  */
 export interface ProgramRecord {
+  /** The one that the programs were added for; undefined: the usual one. */
+  readonly loader?: string | undefined;
   readonly programs: readonly RecordedProgram[];
   /** By their paths in the project, with a leading slash. */
   readonly files: ReadonlyMap<string, RecordedFile>;
@@ -41,17 +43,18 @@ export const FILES_FILE = "meta/programs.files";
 
 /** Undefined where nothing has been added to the project. Errors: CapstanError `bad-yaml`, `bad-program-files`. */
 export function readProgramRecord(folder: string): ProgramRecord | undefined {
-  const programs = readYamlFile(join(folder, PROGRAMS_FILE), { name: PROGRAMS_FILE }, (root) =>
-    root.maps("programs").map(([path, map]) => readProgram(path, map)),
-  );
-  return programs && { programs, files: readFiles(join(folder, FILES_FILE)) };
+  const record = readYamlFile(join(folder, PROGRAMS_FILE), { name: PROGRAMS_FILE }, (root) => ({
+    loader: root.string("loader"),
+    programs: root.maps("programs").map(([path, map]) => readProgram(path, map)),
+  }));
+  return record && { ...record, files: readFiles(join(folder, FILES_FILE)) };
 }
 
 /** The list of files first: what is recorded too much is found again, what is recorded too little would be lost. */
-export async function writeProgramRecord(folder: string, { programs, files }: ProgramRecord): Promise<void> {
+export async function writeProgramRecord(folder: string, { loader, programs, files }: ProgramRecord): Promise<void> {
   const lines = [...files].map(([path, file]) => `${JSON.stringify({ path, ...file })}\n`);
   await writeFileAtomically(join(folder, FILES_FILE), lines.join(""));
-  await writeFileAtomically(join(folder, PROGRAMS_FILE), formatPrograms(programs));
+  await writeFileAtomically(join(folder, PROGRAMS_FILE), formatPrograms(loader, programs));
 }
 
 const LAUNCHES: readonly string[] = ["native", "linux", "static"];
@@ -71,10 +74,11 @@ function readProgram(path: string, map: YamlMap): RecordedProgram {
 }
 
 /** In JSON's strings, which are YAML's double-quoted ones. */
-function formatPrograms(programs: readonly RecordedProgram[]): string {
+function formatPrograms(loader: string | undefined, programs: readonly RecordedProgram[]): string {
   const lines = [
     "# Written by `capstan package add`. `capstan package refresh` brings what is copied up to date;",
     `# ${FILES_FILE} tells where each file came from.`,
+    ...(loader === undefined ? [] : [`loader: ${JSON.stringify(loader)}`]),
     "programs:",
   ];
   for (const program of programs) {

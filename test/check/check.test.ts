@@ -41,6 +41,7 @@ describeUnless(lacksProgram("gcc"))("images", () => {
     );
     elf.tls = gcc.build("tls", "__thread char big[1000]; int main(int c){ big[c] = 1; return big[0]; }");
     elf.forks = gcc.build("forks", "int fork(); int system(); int main(){ fork(); return system(0); }");
+    elf.starts = gcc.build("starts", "int system(); int main(){ return system(0); }");
     elf["libforks.so"] = gcc.library("libforks.so", "int fork(); int calls(){ return fork(); }");
     elf.byLibrary = gcc.build("byLibrary", "int calls(); int main(){ return calls(); }", ["libforks.so"]);
     elf.odd = gcc.build(
@@ -355,7 +356,7 @@ describeUnless(lacksProgram("gcc"))("images", () => {
     test("functions that nothing has", () => {
       const [finding, ...others] = found({ odd: get("odd") }, "/odd");
       expect(others).toEqual([]);
-      expect(finding).toMatchObject({ code: "missing-symbol", severity: "warning", path: "/odd" });
+      expect(finding).toMatchObject({ code: "missing-symbol", severity: "note", path: "/odd" });
       expect(finding?.problem).toContain("getloadavg and timer_create");
     });
 
@@ -386,6 +387,26 @@ describeUnless(lacksProgram("gcc"))("images", () => {
       ["other", "foreground"],
     ])("%s has advice of its own", (name, advice) => {
       expect(found({ [name]: get("forks") }, `/${name}`)[0]?.advice).toContain(advice);
+    });
+
+    test.each([
+      ["/forks", "warning"],
+      ["/nginx", "warning"],
+      ['/nginx -g "daemon off; master_process off;"', "note"],
+      ["/memcached -u root", "note"],
+      ["/memcached -d", "warning"],
+      ["/haproxy -dbx", "warning"],
+      ["/haproxy -db", "note"],
+      ["/lighttpd -D -f x", "note"],
+      ["/python3.11", "note"],
+      ["/bash", "warning"],
+    ])("%s: a %s", (line, severity) => {
+      const name = /^\/(\S+)/.exec(line)?.[1] ?? "";
+      expect(brief(found({ [name]: get("forks") }, line))).toEqual([`${severity} starts-processes /${name}`]);
+    });
+
+    test("of programs that start others alone are worth a note", () => {
+      expect(brief(found({ starts: get("starts") }, "/starts"))).toEqual(["note starts-processes /starts"]);
     });
 
     test("of libraries are worth a note", () => {

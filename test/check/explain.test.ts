@@ -86,7 +86,7 @@ describeUnless(lacksProgram("gcc"))("programs", () => {
     const files = { needs: get("needs"), usr: { lib: { "libmid.so.1": get("libmid.so.1") } } };
     const console = "/usr/lib/libmid.so.1: failed looking up symbol leaf";
     expect(explain({ console, files, commandLine: "/needs", more: { hostSpace: host() } })).toEqual([
-      `leaf, which /usr/lib/libmid.so.1 calls, is in libleaf.so.1, and the image lacks that. Put /usr/lib/${triplet}/libleaf.so.1 of this machine into the image: --with libleaf.so.1 of run or of package add.`,
+      `leaf, which /usr/lib/libmid.so.1 calls, is in libleaf.so.1, and the image lacks that. Put /usr/lib/${triplet}/libleaf.so.1 of this machine into the image: --with libleaf.so.1 of run and package add.`,
     ]);
   });
 

@@ -199,7 +199,7 @@ config_set_default: one
       test("a missing program: exit code 1, and what to do about it", async () => {
         const { code, stderr } = await run("-e", "/nope");
         expect(code).toBe(1);
-        expect(stderr).toContain("The image has no program /nope.");
+        expect(stderr).toContain("The boot command starts /nope, which is not in the image.");
       });
     });
   }

@@ -15,6 +15,7 @@ function readAll(bytes: Uint8Array): string {
     const elf = read(bytes);
     elf.symbols();
     elf.relocationTypes();
+    elf.relocatedVariables();
     return "read";
   } catch (error) {
     if (!(error instanceof CapstanError)) throw error;

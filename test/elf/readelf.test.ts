@@ -121,6 +121,28 @@ describeUnless(lacksProgram("readelf") ?? (programs.length === 0 ? "no ELF file 
         expect([...readElfFile(file).relocationTypes()].sort(), file.realPath).toEqual([...types].sort());
       }
     });
+
+    test("the variables with addresses in them of a sample", () => {
+      const files = sample(libraries, 40).filter(({ size }) => size < 1_000_000);
+      const [symbols, relocations] = [readelf(files, "-W", "--dyn-syms"), readelf(files, "-W", "-r")];
+      let found = 0;
+      for (const file of files) {
+        // How these are shown differs by version.
+        if (readElfFile(file).packedRelocations) continue;
+        const offsets = all(relocations.get(file.realPath) ?? "", /^(\w{16}) {2}\w{16} R_/gm).map((hex) =>
+          BigInt(`0x${hex}`),
+        );
+        const names = new Set<string>();
+        const variable = /^ *\d+: (\w{16}) +(\w+) OBJECT +\w+ +\w+ +(?:\d+|ABS) ([^@\s]+)/gm;
+        for (const [, value = "", size = "", name = ""] of (symbols.get(file.realPath) ?? "").matchAll(variable)) {
+          const start = BigInt(`0x${value}`);
+          if (offsets.some((offset) => offset >= start && offset < start + BigInt(size))) names.add(name);
+        }
+        expect([...readElfFile(file).relocatedVariables()].sort(), file.realPath).toEqual([...names].sort());
+        found += names.size;
+      }
+      expect(found).toBeGreaterThan(0);
+    });
   },
 );
 

@@ -48,7 +48,7 @@ const lines: readonly (readonly [line: string, failed: boolean, advice: string])
   ["program exited with status 0", false, ""],
   ["/python3: failed looking up symbol curl_global_init", true, "curl_global_init"],
   ["Out of memory: could not reclaim any further. Current memory: 512 Kb", true, "-m 2G"],
-  ["trying to execute null pointer", true, "ld-linux"],
+  ["trying to execute null pointer", true, "--launch linux"],
   ["page fault outside application, addr: 0x0000000000000000", true, "bad pointer"],
   [
     "Assertion failed: type == ARCH_JUMP_SLOT || type == ARCH_TLSDESC (core/elf.cc: relocate_pltgot: 843)",
@@ -92,7 +92,7 @@ const lines: readonly (readonly [line: string, failed: boolean, advice: string])
   ["OSError: [Errno 88] Not a socket", false, "socketpair"],
   ["setsockopt(3, IP_MTU_DISCOVER): Protocol not available", false, "do-udp"],
   ['mkdir() "/var/lib/nginx/body" failed (30: Read-only file system)', false, "ramfs"],
-  ["Config file /x.conf is a directory", false, "ld-linux"],
+  ["Config file /x.conf is a directory", false, "--launch linux"],
   ["Can't change group ID", false, "root"],
   ["syscall(): unimplemented system call 106", false, "root"],
   ["Assertion failed: uid == 0 (libc/user.cc: setuid: 101)", true, "stay root"],

@@ -103,7 +103,7 @@ describeUnless(process.arch === "x64" ? lacksProgram("gcc") : "needs an x86-64 c
         kind: "osv",
         version: "v0.57.0",
         machine: "x86-64",
-        title: "the kernel OSv v0.57.0 of osv-loader",
+        title: "OSv v0.57.0",
       });
       expect([...(kernel.exports ?? [])]).toEqual(expect.arrayContaining(["malloc", "puts", "own", cxx]));
       expect([...kernel.supplies].sort()).toEqual([...all].sort());
@@ -143,7 +143,7 @@ describeUnless(process.arch === "x64" ? lacksProgram("gcc") : "needs an x86-64 c
     test("that do not tell their version are called so", () => {
       const kernel = readKernel({ name: "l", image, elf: makeKernel(folder, "silent", { version: "" }) });
       expect(kernel.version).toBeUndefined();
-      expect(kernel.title).toBe("the kernel of l, an OSv that does not tell its version");
+      expect(kernel.title).toBe("the OSv of l, which does not tell its version");
     });
 
     test.each([64, 120, 536, 4096])("keep thread-local storage of %i bytes free", (reserve) => {

@@ -57,7 +57,10 @@ export interface Made extends Partial<Omit<ElfFile, "symbols" | "relocationTypes
 }
 
 /** A loaded object that exists in the test alone: a dynamic PIE for glibc, but for what is given. */
-export function object(path: string, { asks = [], has = [], relocations = [], relocated = [], ...made }: Made = {}): LoadedObject {
+export function object(
+  path: string,
+  { asks = [], has = [], relocations = [], relocated = [], ...made }: Made = {},
+): LoadedObject {
   const isProgram = !path.includes(".so");
   const elf: ElfFile = {
     path,

@@ -76,9 +76,11 @@ describe("left to itself", () => {
       reason: prefersLinux,
       doubts: [],
     });
+    expect(choose(plain, "new", { prefersLinux: prefersLinux.slice(0, -1) }).reason).toBe(prefersLinux);
     const old = choose(plain, "old", { prefersLinux });
     expect(old.mode).toBe("native");
     expect(old.doubts[0]).toBe(prefersLinux);
+    expect(old.hindrance).toBe(prefersLinux);
   });
 
   test("a program for another C library stays native", () => {
@@ -160,7 +162,7 @@ test.each([
 describe("a kernel that copies too early", () => {
   const osv = kernel("new", {}, { copiesTooEarly: true });
   const program = (name: string) => object("/app", { has: [{ name, type: "object" }], relocations: [5] });
-  const library = (name: string, relocated = [name]) =>
+  const library = (name: string, relocated: readonly string[] = [name]) =>
     object("/usr/lib/libshapes.so", { has: [{ name, type: "object" }], relocated });
 
   test.each<[string, string, readonly string[], LaunchMode]>([
@@ -168,7 +170,10 @@ describe("a kernel that copies too early", () => {
     ["a variable with an address", "shape_names", ["shape_names"], "linux"],
     ["a variable without", "shape_count", ["shape_names"], "native"],
   ])("%s", (_, name, relocated, mode) => {
-    const launch = choose({}, "new", { kernel: osv, closure: closure(program(name), [library(name, relocated), libc]) });
+    const launch = choose({}, "new", {
+      kernel: osv,
+      closure: closure(program(name), [library(name, relocated), libc]),
+    });
     expect(launch).toMatchObject({ mode, doubts: [] });
     if (mode === "linux") {
       expect(launch.reason).toBe(
@@ -190,6 +195,23 @@ describe("a kernel that copies too early", () => {
     const first = closure(program("_ZTV5Shape"), [library("_ZTV5Shape")]);
     expect(choose({}, "new", { closure: first })).toMatchObject({ mode: "native", doubts: [] });
   });
+});
+
+test.each<[string, Made, LaunchMode | undefined, RegExp | undefined]>([
+  ["nothing special", plain, undefined, undefined],
+  ["functions that it may call", { asks: [{ name: "res_nclose" }] }, undefined, undefined],
+  ["Go", go, undefined, /^Go programs/],
+  ["static", fixedStatic, undefined, /cannot start static programs/],
+  ["the Linux loader, asked for", plain, "linux", /cannot start the Linux loader/],
+  ["too much thread-local storage, asked for", tls1000, "native", /1000 bytes/],
+])("on an old kernel, %s is expected to run or not", (_, program, asked, hindrance) => {
+  const launch = choose(program, "old", { asked });
+  if (hindrance === undefined) {
+    expect(launch.hindrance).toBeUndefined();
+    return;
+  }
+  expect(launch.hindrance).toMatch(hindrance);
+  expect(launch.doubts[0]).toBe(launch.hindrance);
 });
 
 test.each<[object: string, mode: LaunchMode]>([

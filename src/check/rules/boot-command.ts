@@ -111,7 +111,7 @@ function missingProgram(image: ImageInCheck, named: string, { script }: BootProg
     path: named,
     problem: `${by} starts ${named}, which is ${target === undefined ? "" : `a link to ${target}, and that is `}not in the image.`,
     advice: isLoaderName(named)
-      ? "Put Linux's dynamic loader and C library into the image: --launch linux of run or of package add."
+      ? "Put Linux's dynamic loader and C library into the image, by --launch linux."
       : there === undefined
         ? `Put the program into the image, or correct the command; 'capstan image ls' shows what is there.`
         : `Start ${there}, which is there.`,

@@ -22,15 +22,15 @@ export function* callsRule(image: ImageInCheck): Generator<Finding> {
   }
 }
 
-function* processes({ kernel }: ImageInCheck, { path, closure }: Started): Generator<Finding> {
+function* processes({ kernel, commandLine }: ImageInCheck, { path, closure }: Started): Generator<Finding> {
   if (kernel.can.fork) return;
   const calls = callsOf(closure.program, PROCESS_CALLS);
   if (calls.length > 0) {
     yield {
       code: "starts-processes",
-      severity: "warning",
+      severity: isLikely(calls, path, commandLine) ? "warning" : "note",
       path,
-      problem: `Likely trouble: ${path} calls ${firstFew(calls)}, and ${kernelName(kernel.kind)} runs a single process, so it cannot start others.`,
+      problem: `${path} calls ${firstFew(calls)}, and ${kernelName(kernel.kind)} runs a single process, so it cannot start others.`,
       advice: adviceFor(path),
     };
     return;
@@ -47,6 +47,29 @@ function* processes({ kernel }: ImageInCheck, { path, closure }: Started): Gener
     advice: "Only if the program asks for that, it fails: look for an option of it to do without.",
   };
 }
+
+/**
+ * Trouble is likely where a program makes a copy of itself, as daemons do when they start. Those that only start others do so
+ * when they are asked to, and interpreters when a script does.
+ */
+function isLikely(calls: readonly string[], path: string, commandLine: string): boolean {
+  const name = nameOf(path);
+  if (!calls.some((call) => COPIES.has(call)) || INTERPRETER.test(name)) return false;
+  return FOREGROUND[name]?.(commandLine) !== true;
+}
+
+const COPIES: ReadonlySet<string> = new Set("fork vfork __fork __vfork _Fork forkpty daemon clone clone3".split(" "));
+const INTERPRETER = /^(?:python|node|php|perl|ruby|lua|tclsh|java|gawk|mawk|awk)[\d.]*$/;
+
+/** Whether the command line has the words with which a server stays a single process: see SINGLE_PROCESS. */
+const FOREGROUND: Readonly<Record<string, (commandLine: string) => boolean>> = {
+  nginx: (line) => line.includes("daemon off") && line.includes("master_process off"),
+  lighttpd: (line) => / -D(?: |$)/.test(line),
+  "redis-server": (line) => line.includes("--save"),
+  memcached: (line) => !/ -d(?: |$)/.test(line),
+  haproxy: (line) => / -db(?: |$)/.test(line),
+  mosquitto: (line) => !/ (?:-d|--daemon)(?: |$)/.test(line),
+};
 
 function* others({ kernel }: ImageInCheck, { path, mode, closure }: Started): Generator<Finding> {
   const topics = kernel.kind === "demo" ? DEMO_CALLS : mode === "native" ? OSV_CALLS : [];
@@ -97,14 +120,19 @@ const SINGLE_PROCESS: Readonly<Record<string, string>> = {
   "redis-server": "Turn its background saving off: --save ''.",
   memcached: "Start it without -d, to stay in the foreground.",
   haproxy: "Start it with -db, to stay in the foreground.",
+  mosquitto: "Start it without -d, to stay in the foreground.",
   php: "Avoid exec(), proc_open() and the like in its scripts.",
   node: "Avoid child_process and cluster in its scripts.",
   perl: "Avoid fork, system and backquotes in its scripts.",
   ruby: "Avoid fork, system and backquotes in its scripts.",
 };
 
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
 function adviceFor(path: string): string {
-  const name = path.slice(path.lastIndexOf("/") + 1);
+  const name = nameOf(path);
   if (/^python/.test(name)) return "Avoid subprocess, multiprocessing and os.fork in its scripts.";
   if (/^(?:ba|da|z|k)?sh$/.test(name)) return "Only commands that are built into the shell work.";
   return (

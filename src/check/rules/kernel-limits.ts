@@ -69,7 +69,7 @@ function* limits({ kernel }: ImageInCheck, { path, mode, closure }: Started): Ge
       severity: "warning",
       path,
       problem: `${path} has ${elf.tlsSize} bytes of thread-local storage, and ${kernel.title} reserves ${can.tlsLimit}: it writes over the kernel's own, and crashes sooner or later.`,
-      advice: viaLinux(can.linuxLoader, "Link it with -shared instead of -pie"),
+      advice: viaLinux(can.linuxLoader, "link it with -shared instead of -pie"),
     };
   }
   for (const object of [closure.program, ...closure.libraries]) {
@@ -80,7 +80,7 @@ function* limits({ kernel }: ImageInCheck, { path, mode, closure }: Started): Ge
       severity: "error",
       path: object.path,
       problem: `${object.path} has relocations of the ${unknown.length === 1 ? "type" : "types"} ${firstFew(unknown.map(typeName))}, which ${kernel.title} does not know.`,
-      advice: viaLinux(can.linuxLoader, "Compose with a newer OSv"),
+      advice: viaLinux(can.linuxLoader),
     };
   }
 }
@@ -98,8 +98,8 @@ function typeName(type: number): string {
 }
 
 /** What to do about a limit of the kernel's own linker and C library. */
-export function viaLinux(linuxLoader: ImageInCheck["kernel"]["can"]["linuxLoader"], otherwise: string): string {
+export function viaLinux(linuxLoader: ImageInCheck["kernel"]["can"]["linuxLoader"], otherwise?: string): string {
   return linuxLoader === "explicit"
-    ? "Start it through Linux's dynamic loader: --launch linux of run or of package add."
-    : `${otherwise}, or start it through Linux's dynamic loader on an OSv newer than 0.57.0.`;
+    ? "Run it with --launch linux."
+    : `Compose with an OSv newer than 0.57.0, and run it with --launch linux${otherwise === undefined ? "" : `; or ${otherwise}`}.`;
 }

@@ -1,7 +1,7 @@
 import { type MissingSymbol, missingSymbols } from "../../programs/missing-symbols.ts";
 import type { Finding } from "../finding.ts";
 import type { ImageInCheck, Started } from "../image.ts";
-import { firstFew, lowerFirst } from "../phrases.ts";
+import { firstFew } from "../phrases.ts";
 import { badElf } from "./boot-command.ts";
 import { PROCESS_CALLS } from "./call-table.ts";
 import { viaLinux, wrongMachine } from "./kernel-limits.ts";
@@ -25,7 +25,7 @@ export function* symbolsRule(image: ImageInCheck): Generator<Finding> {
   }
 }
 
-function* ofProgram(image: ImageInCheck, { path, closure }: Started): Generator<Finding> {
+function* ofProgram(image: ImageInCheck, { closure }: Started): Generator<Finding> {
   const byObject = new Map<string, MissingSymbol[]>();
   for (const symbol of missingSymbols(closure, image.kernel)) {
     // What starts other processes is told by the rule for calls.
@@ -38,7 +38,7 @@ function* ofProgram(image: ImageInCheck, { path, closure }: Started): Generator<
     const eager = symbols.filter(({ bound }) => bound === "eager");
     if (eager.length > 0) yield atStart(image, object, eager);
     const lazy = symbols.filter(({ bound }) => bound === "lazy");
-    if (lazy.length > 0) yield whenUsed(image, object, { symbols: lazy, isProgram: object === path });
+    if (lazy.length > 0) yield whenUsed(image, object, lazy);
   }
 }
 
@@ -48,22 +48,21 @@ function atStart({ kernel }: ImageInCheck, object: string, symbols: readonly Mis
     severity: "error",
     path: object,
     problem: `${object} cannot be loaded without ${named(symbols)}, which neither the image nor ${kernel.title} has.`,
-    advice: viaLinux(kernel.can.linuxLoader, "Build it without them"),
+    advice: viaLinux(kernel.can.linuxLoader, "build it without them"),
   };
 }
 
-function whenUsed(
-  { kernel }: ImageInCheck,
-  object: string,
-  { symbols, isProgram }: { readonly symbols: readonly MissingSymbol[]; readonly isProgram: boolean },
-): Finding {
+function whenUsed({ kernel }: ImageInCheck, object: string, symbols: readonly MissingSymbol[]): Finding {
   const some = symbols.length === 1 ? "it" : "one of them";
   return {
     code: "missing-symbol",
-    severity: isProgram ? "warning" : "note",
+    severity: "note",
     path: object,
-    problem: `${object} uses ${named(symbols)}, which neither the image nor ${kernel.title} has: the program is aborted when it calls ${some}.`,
-    advice: `If it fails there: ${lowerFirst(viaLinux(kernel.can.linuxLoader, "Compose with a newer OSv"))}`,
+    problem: `${object} uses ${named(symbols)}, which neither the image nor ${kernel.title} has: the program is ended when it calls ${some}.`,
+    advice:
+      kernel.can.linuxLoader === "explicit"
+        ? "If it stops there, run it with --launch linux."
+        : "If it stops there, compose with an OSv newer than 0.57.0, and run it with --launch linux.",
   };
 }
 

@@ -6,14 +6,14 @@ import { checkPackage } from "../../compose/compose.ts";
 import { treeSpace } from "../../filesystems/tree-space.ts";
 import { DEFAULT_LOADER, loaderFile } from "../../store/loaders.ts";
 import { count } from "../../support/count.ts";
-import { ExitCode } from "../../support/errors.ts";
+import { CapstanError, ExitCode } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import { projectToCompose } from "../compose-flags.ts";
-import { findImageOrFile, findLoaderOrFile } from "../find-image.ts";
+import { type FoundImage, findImageOrFile, findLoaderOrFile } from "../find-image.ts";
 import { type Input, usageError } from "../input.ts";
 import { printable } from "../output.ts";
 import { bootOfProgram, findingsOfProgram } from "../program-report.ts";
-import { assembleProgram, findProgram, isProject, isStored, programOptions } from "../programs.ts";
+import { assembleProgram, findProgram, isProject, isStored, notAnImage, programOptions } from "../programs.ts";
 import { openStore } from "../store.ts";
 import { viewImage } from "../view-image.ts";
 
@@ -71,10 +71,10 @@ async function checkProgram(path: string, input: Input, context: CommandContext)
 
 /** An image has its kernel in itself, whatever else is in the store. */
 function checkStored(target: string, input: Input, context: CommandContext): Checked {
+  const image = findImage(target, context);
   if (input.text("loader_image") !== undefined) {
     throw usageError("--loader_image does not go with an image, which has its kernel in it.");
   }
-  const image = findImageOrFile(target, context);
   const view = viewImage(target, context);
   try {
     const { tree } = view.root();
@@ -85,6 +85,15 @@ function checkStored(target: string, input: Input, context: CommandContext): Che
     return summary("image", { path: image.path, loader: loader.name, findings });
   } finally {
     view.close();
+  }
+}
+
+function findImage(target: string, context: CommandContext): FoundImage {
+  try {
+    return findImageOrFile(target, context);
+  } catch (error) {
+    if (!(error instanceof CapstanError) || error.code !== "no-such-image") throw error;
+    throw notAnImage(error, target, context);
   }
 }
 

@@ -17,10 +17,11 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
   const options = programOptions(input, context);
   const added = paths.map((path) => recordOf(path, options, project));
   const others = (recorded?.programs ?? []).filter(({ path }) => !added.some((program) => program.path === path));
+  const loaderName = input.text("loader_image") ?? recorded?.loader;
   return await updatePrograms(
     {
-      ...{ project, recorded, programs: [...others, ...added] },
-      loader: findLoaderOrFile(input.text("loader_image") ?? DEFAULT_LOADER, context),
+      ...{ project, recorded, loaderName, programs: [...others, ...added] },
+      loader: findLoaderOrFile(loaderName ?? DEFAULT_LOADER, context),
       conflicts: input.on("force") ? "replace" : "refuse",
       dryRun: input.on("dry-run"),
     },

@@ -16,10 +16,11 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
       hint: "Add a program first: capstan package add /usr/bin/redis-server",
     });
   }
+  const loaderName = input.text("loader_image") ?? recorded.loader;
   return await updatePrograms(
     {
-      ...{ project, recorded, programs: recorded.programs },
-      loader: findLoaderOrFile(input.text("loader_image") ?? DEFAULT_LOADER, context),
+      ...{ project, recorded, loaderName, programs: recorded.programs },
+      loader: findLoaderOrFile(loaderName ?? DEFAULT_LOADER, context),
       conflicts: input.on("force") ? "replace" : "keep",
       dryRun: input.on("dry-run"),
     },

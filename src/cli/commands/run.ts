@@ -15,7 +15,7 @@ import { bootFlags, composeFlags, projectToCompose } from "../compose-flags.ts";
 import { adviceAfter } from "../failure.ts";
 import { type FoundImage, findImageOrFile } from "../find-image.ts";
 import { type Input, usageError } from "../input.ts";
-import { findProgram, isStored } from "../programs.ts";
+import { findProgram, isStored, notAnImage } from "../programs.ts";
 import { prepareProgram } from "../run-program.ts";
 import { openStore } from "../store.ts";
 
@@ -124,14 +124,12 @@ async function chooseImage(input: Input, context: CommandContext): Promise<Pick<
   const name = input.arg("name");
   const image = input.text("image");
   if (name === undefined && image === undefined) return { image: await composeProject(context.cwd, input, context) };
+  const chosen =
+    image === undefined ? locateOrKept(name ?? "", context) : { image: findImageOrFile(image, context), name };
   if (input.text("loader_image") !== undefined) {
-    throw usageError(
-      "--loader_image is for the project of this folder, and an image is named.",
-      "Leave one of them out.",
-    );
+    throw usageError("--loader_image is for programs and projects, and an image is named.", "Leave one of them out.");
   }
-  if (image !== undefined) return { image: findImageOrFile(image, context), name };
-  return locateOrKept(name ?? "", context);
+  return chosen;
 }
 
 async function composeProject(folder: string, input: Input, context: CommandContext): Promise<FoundImage> {
@@ -154,6 +152,7 @@ function locateOrKept(name: string, context: CommandContext): Pick<RunInput, "im
     if (error instanceof CapstanError && error.code === "no-such-image") {
       const { settings } = openStore(context);
       if (existsSync(instanceFolder(settings.root.value, name.replaceAll("/", "-")))) return { name };
+      throw notAnImage(error, name, context);
     }
     throw error;
   }

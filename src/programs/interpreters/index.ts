@@ -16,6 +16,7 @@ import { lighttpd } from "./servers/lighttpd.ts";
 import { mosquitto } from "./servers/mosquitto.ts";
 import { nginx } from "./servers/nginx.ts";
 import { otherServers } from "./servers/others.ts";
+import { redis } from "./servers/redis.ts";
 import { shell } from "./shell.ts";
 import { isWithin } from "./survey.ts";
 import { tcl } from "./tcl.ts";
@@ -54,5 +55,5 @@ function supportOf(executable: string): InterpreterSupport | undefined {
 
 const SUPPORTED: readonly InterpreterSupport[] = [
   ...[python, node, java, php, ruby, perl, lua, tcl, shell],
-  ...[nginx, lighttpd, mosquitto, ...otherServers],
+  ...[nginx, lighttpd, redis, mosquitto, ...otherServers],
 ];

@@ -23,7 +23,6 @@ export const perl: InterpreterSupport = {
       neighbours: { endings: [".pm", ".pl"], names: moduleFiles },
       parts,
       env,
-      notes: ["Modules with '::' in their names twice cannot be found on OSv v0.57; later kernels find them."],
     });
   },
 };

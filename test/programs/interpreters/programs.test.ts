@@ -30,6 +30,7 @@ const world = new World()
     program: ELF,
     "my.conf": "daemon off;\nmaster_process  off;\nuser root;\n",
     "half.conf": "events {}\n  daemon off;\n",
+    "cache.conf": "port 7\nprotected-mode yes\n",
     "broker.conf": "listener 1884\nuser mosquitto\nlog_dest stdout",
   });
 afterAll(() => world.remove());
@@ -46,7 +47,10 @@ test.each<[path: string, name: string, target: string]>([
 describe("servers serve", () => {
   test.each<[path: string, userArgs: readonly string[], args: readonly string[]]>([
     ["/usr/bin/redis-server", [], ["--protected-mode", "no", "--save", ""]],
-    ["/usr/bin/redis-server", ["--port", "7"], []],
+    ["/usr/bin/redis-server", ["--port", "7"], ["--protected-mode", "no", "--save", ""]],
+    ["/usr/bin/redis-server", ["--save", "900 1", "--protected-mode", "yes"], []],
+    ["/usr/bin/redis-server", ["--version"], []],
+    ["/usr/bin/redis-server", ["./cache.conf", "--port", "7"], []],
     ["/usr/bin/redis-check-rdb", [], []],
     ["/usr/bin/memcached", [], ["-u", "root"]],
     ["/usr/bin/memcached", ["-m", "32"], ["-u", "root"]],
@@ -86,6 +90,14 @@ describe("servers serve", () => {
     expect(partsOf(application, world)).toContain("file /my.conf < ~/my.conf");
     expect(partsOf(application, world)).not.toContain("folder /var/www");
     expect(application.notes).toEqual([]);
+  });
+
+  test("settings for Redis say what OSv needs where they say nothing", async () => {
+    const { parts } = await world.application("/usr/bin/redis-server", { userArgs: ["cache.conf"] });
+    const settings = parts.filter(({ target }) => target === "/cache.conf");
+    expect(settings.map((part) => part.kind === "bytes" && part.bytes.toString())).toEqual([
+      'save ""\nport 7\nprotected-mode yes\n',
+    ]);
   });
 
   test.each<[userArgs: readonly string[], target: string, settings: RegExp]>([

@@ -5,11 +5,6 @@ import { type Server, serverSupport } from "./server.ts";
  * Servers that need a few words to run in one process, in the foreground and without another account; seen on OSv.
  */
 const SERVERS: Readonly<Record<string, Server>> = {
-  redis: {
-    knows: /^(redis|valkey|keydb)-server$/,
-    // Saving starts a process; without a password or an address, it answers local clients alone.
-    defaults: ["--protected-mode", "no", "--save", ""],
-  },
   memcached: { knows: /^memcached$/, required: [["-u", "root"]], accounts: true },
   tinyproxy: {
     knows: /^tinyproxy$/,
