@@ -5,6 +5,8 @@ import { CapstanError } from "../support/errors.ts";
 /** What a boot command line starts, with the scripts of the image that it runs. */
 export interface BootPrograms {
   readonly programs: readonly BootProgram[];
+  /** Paths of the scripts that it runs, as it names them. */
+  readonly scripts: readonly string[];
   /** Scripts that it names and the image lacks. */
   readonly missingScripts: readonly string[];
   /** What OSv cannot read, a sentence each: of the line, or of a script. */
@@ -49,6 +51,7 @@ export function bootPrograms(space: FileSpace, commandLine: string): BootProgram
 
 class Reading implements BootPrograms {
   readonly programs: BootProgram[] = [];
+  readonly scripts: string[] = [];
   readonly missingScripts: string[] = [];
   readonly unreadable: { path: string; problem: string }[] = [];
   readonly env = new Map<string, string>();
@@ -80,6 +83,7 @@ class Reading implements BootPrograms {
       if (!path.includes("$") && !this.missingScripts.includes(path)) this.missingScripts.push(path);
       return;
     }
+    this.scripts.push(path);
     const { commands, problems } = parseScript(text);
     for (const problem of problems) this.unreadable.push({ path, problem });
     for (const { key, value, ifUnset } of commands.flatMap(({ env }) => env)) {

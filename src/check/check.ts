@@ -1,6 +1,7 @@
 import type { Finding } from "./finding.ts";
 import { type CheckInput, openImage } from "./image.ts";
-import { rules } from "./rules/index.ts";
+import { checkOtherSets } from "./other-sets.ts";
+import { contentRules, startRules } from "./rules/index.ts";
 
 /**
  * What will, or may, go wrong when the image boots: errors first, then warnings and notes, each by path. Only reads.
@@ -8,8 +9,15 @@ import { rules } from "./rules/index.ts";
  */
 export function checkImage(input: CheckInput): readonly Finding[] {
   const image = openImage(input);
-  const findings = rules.flatMap((rule) => [...rule(image)]);
-  return unique(findings).sort(
+  const atStart = startRules.flatMap((rule) => [...rule(image)]);
+  const ofSets = input.onlyBooted === true ? [] : checkOtherSets(image, startRules, atStart);
+  const ofContent = contentRules.flatMap((rule) => [...rule(image)]);
+  return inOrder(unique([...atStart, ...ofSets, ...ofContent]));
+}
+
+/** Errors first, then warnings and notes, each by path. */
+export function inOrder(findings: readonly Finding[]): readonly Finding[] {
+  return [...findings].sort(
     (a, b) => WEIGHT[a.severity] - WEIGHT[b.severity] || compare(a.path, b.path) || compare(a.code, b.code),
   );
 }

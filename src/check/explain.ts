@@ -1,14 +1,13 @@
-import { readElfFile } from "../elf/reader.ts";
-import type { FileSpace, FoundFile } from "../filesystems/file-space.ts";
 import type { Kernel } from "../kernels/kernel.ts";
 import { usuallySupplied } from "../kernels/osv-facts.ts";
-import { CapstanError } from "../support/errors.ts";
+import type { MissingLibrary } from "../linker/closure.ts";
 import type { Finding, FindingCode } from "./finding.ts";
 import { type CheckInput, type ImageInCheck, openImage } from "./image.ts";
+import { linuxSymbols, symbolsOf } from "./linux-symbols.ts";
 import { bootCommandRule } from "./rules/boot-command.ts";
 import { callsRule } from "./rules/calls.ts";
 import { kernelLimitsRule, viaLinux } from "./rules/kernel-limits.ts";
-import { librariesRule, missingLibrary as missingInClosure } from "./rules/libraries.ts";
+import { lack, librariesRule, missingLibrary as missingInClosure, remedy } from "./rules/libraries.ts";
 import { findOnHost, howToGet, libraryDirectories } from "./where-on-host.ts";
 
 /** A line of the guest's console that was recognised: as in instances/console-watch.ts. */
@@ -99,17 +98,14 @@ function missingSymbol({ signal, image }: Case): readonly string[] {
   const [object = "", named = ""] = signal.values;
   const [symbol = ""] = named.split(" ", 1);
   if (symbol === "") return [];
-  const here = { ...image, machine: image.kernel.machine };
-  const missing = [...new Set(image.started.flatMap(({ closure }) => closure.missing.map(({ name }) => name)))];
-  for (const name of missing) {
-    const path = findOnHost(name, here);
-    if (path === undefined || !defines(image.hostSpace, path, symbol)) continue;
-    return [`${symbol}, which ${object} calls, is in ${name}, and the image lacks that. ${howToGet(name, here)}`];
+  const missing = missingLibraries(image);
+  const bringer = missing.find(({ name }) => mayBring(image, name, symbol));
+  if (bringer !== undefined) {
+    return [
+      `${symbol}, which ${object} calls, is in ${bringer.name}, ${lack(image, bringer)}. ${remedy(image, bringer)}`,
+    ];
   }
-  const cLibrary = C_LIBRARIES.map((name) => findOnHost(name, here)).find((path) =>
-    defines(image.hostSpace, path, symbol),
-  );
-  if (cLibrary !== undefined && !hasSymbol(image.kernel, symbol)) {
+  if (linuxSymbols(image)?.has(symbol) === true && !hasSymbol(image.kernel, symbol)) {
     const way = viaLinux(image.kernel.can.linuxLoader, "build the program without it");
     return [`${symbol}, which ${object} calls, is a function of Linux's C library, and OSv's lacks it. ${way}`];
   }
@@ -119,32 +115,28 @@ function missingSymbol({ signal, image }: Case): readonly string[] {
       `${symbol}, which ${object} calls, is in ${unneeded}, which is in the image and is not loaded: nothing that starts names it as needed. Link ${object} with it.`,
     ];
   }
-  if (missing.length === 0) return [];
-  return missing.map((name) => `The image lacks ${name}, which may have ${symbol}. ${howToGet(name, here)}`);
+  return missing.map(
+    (library) => `${symbol} may be in ${library.name}, ${lack(image, library)}. ${remedy(image, library)}`,
+  );
 }
 
-const C_LIBRARIES: readonly string[] = ["libc.so.6", "libm.so.6", "librt.so.1", "libresolv.so.2", "libcrypt.so.1"];
+function missingLibraries({ started }: ImageInCheck): readonly MissingLibrary[] {
+  const all = started.flatMap(({ closure }) => closure.missing.map((library) => [library.name, library] as const));
+  return [...new Map(all).values()];
+}
+
+/** By the file of that name in the image, where the loader does not look, or on this machine. */
+function mayBring(image: ImageInCheck, name: string, symbol: string): boolean {
+  const onHost = findOnHost(name, { ...image, machine: image.kernel.machine });
+  const files = [
+    ...image.named(name).map((path) => image.space.find(path)),
+    onHost === undefined ? undefined : image.hostSpace?.find(onHost),
+  ];
+  return files.some((file) => file?.type === "file" && symbolsOf(file).has(symbol));
+}
 
 function hasSymbol({ exports }: Kernel, symbol: string): boolean {
   return exports?.has(symbol) === true;
-}
-
-function defines(space: FileSpace | undefined, path: string | undefined, symbol: string): boolean {
-  const file = path === undefined ? undefined : space?.find(path);
-  return file !== undefined && symbolsOf(file).has(symbol);
-}
-
-function symbolsOf(file: FoundFile): ReadonlySet<string> {
-  try {
-    return new Set(
-      readElfFile(file)
-        .symbols()
-        .defined.map(({ name }) => name),
-    );
-  } catch (error) {
-    if (error instanceof CapstanError) return new Set();
-    throw error;
-  }
 }
 
 /** Looked at in the directories of libraries only. */

@@ -24,6 +24,7 @@ export const findingCodes = {
   "wrong-machine": "A program or library is for another processor than the kernel.",
   "static-program":
     "The program is linked statically, and the kernel starts only dynamic ones, or none of its language.",
+  "not-expected-to-run": "The program is known not to run on this kernel in the way in which it is started.",
   "linux-loader": "The program is started through Linux's dynamic loader, and the kernel cannot do that.",
   "missing-interpreter": "The dynamic loader that the program names is not in the image, and the kernel needs it.",
   "missing-library": "A library is not in the image, or not where the loader looks for it.",
@@ -34,6 +35,7 @@ export const findingCodes = {
   "unsupported-call": "The program calls functions that the kernel only pretends to have, or that are known to fail.",
   "set-uid": "A file has a set-user-ID or set-group-ID bit, which the image does not keep.",
   "mode-lost": "A file was private, and everybody can read it in the image.",
+  "program-note": "Something to know of a program that was put together: such as modules that were not found.",
   "name-too-long": "A name is longer than the 255 bytes that OSv can look up.",
 } as const satisfies Readonly<Record<string, string>>;
 

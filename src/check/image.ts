@@ -16,6 +16,8 @@ export interface CheckInput {
   /** Whether the modes in the tree are those that the files had: not after it was read back from a ROFS image. */
   readonly hasModes: boolean;
   readonly commandLine: string;
+  /** Leaves out the configuration sets that the command line does not run. */
+  readonly onlyBooted?: boolean | undefined;
   readonly kernel: Kernel;
   /** Of this machine: to name packages. */
   readonly distribution?: Distribution | undefined;

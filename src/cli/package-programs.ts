@@ -6,6 +6,7 @@ import type { Distribution } from "../distributions/distribution.ts";
 import type { FileEntry, FileTree } from "../filesystems/filetree.ts";
 import { quotePath } from "../filesystems/names.ts";
 import { createTree, insert } from "../filesystems/tree-builder.ts";
+import { shellQuote } from "../instances/shell-quote.ts";
 import { digestInProject, type Installed, install } from "../programs/install.ts";
 import type { Item } from "../programs/item.ts";
 import type { LaunchMode } from "../programs/launch.ts";
@@ -22,7 +23,7 @@ import type { Loader } from "../store/loaders.ts";
 import { count } from "../support/count.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import type { Answer, CommandContext } from "./answer.ts";
-import { tellProgram } from "./program-report.ts";
+import { bootOfProgram, tellProgram } from "./program-report.ts";
 import {
   type AssembledProgram,
   type AssembleProgramRequest,
@@ -51,7 +52,10 @@ export async function updatePrograms(request: UpdateRequest, context: CommandCon
     const options = optionsOf(program, project.dir);
     programs.push(await assembleAgain({ path, userArgs: [], loader, options, project: project.dir }, context));
   }
-  for (const program of programs) tellProgram(program, context);
+  for (const program of programs) {
+    tellProgram(program, context);
+    tellPlace(program, context);
+  }
   const tree = mergePrograms(programs, project.dir);
   const sets = uniqueNames(programs.map((program) => setOf(program)));
   const files = new Map(recorded?.files);
@@ -75,6 +79,19 @@ export async function updatePrograms(request: UpdateRequest, context: CommandCon
   return { value, text: () => render(value) };
 }
 
+/** A script of a configuration set can set variables, and no directory: OSv reads --cwd on the boot command line alone. */
+function tellPlace(program: AssembledProgram, { reporter }: CommandContext): void {
+  const { name, workingDirectory = "/" } = program;
+  if (workingDirectory === "/") return;
+  const boot = bootOfProgram(program, { args: [], env: new Map() });
+  reporter.report({
+    kind: "warning",
+    text:
+      `${name} expects to start in ${workingDirectory}, and meta/run.yaml starts it in /: if it opens files by relative paths, ` +
+      `compose it with ${shellQuote(["capstan", "package", "compose", "NAME", "--run", boot])}`,
+  });
+}
+
 /** Of the project: it starts what was added, as long as nobody has changed it. */
 const RUN_CONFIG = "/meta/run.yaml";
 
@@ -90,7 +107,9 @@ function runConfigEntry(sets: readonly RunSetText[]): FileEntry {
 }
 
 async function assembleAgain(request: AssembleProgramRequest, context: CommandContext): Promise<AssembledProgram> {
-  if (existsSync(request.path)) return await assembleProgram(request, context);
+  const { sysroot } = request.options;
+  if (existsSync(request.path) || (sysroot !== undefined && existsSync(sysroot + request.path)))
+    return await assembleProgram(request, context);
   throw new CapstanError(`${quotePath(request.path)} is not there`, {
     code: "no-such-file",
     exitCode: ExitCode.noInput,

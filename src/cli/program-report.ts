@@ -1,4 +1,6 @@
-import type { Finding } from "../check/finding.ts";
+import { inOrder } from "../check/check.ts";
+import type { Finding, FindingCode } from "../check/finding.ts";
+import { loaderCommand } from "../check/loader-command.ts";
 import { checkTree, findingText, kernelOf, machineDistribution } from "../compose/check-image.ts";
 import { baseTree } from "../compose/merge.ts";
 import { addWritable } from "../compose/program.ts";
@@ -6,11 +8,13 @@ import type { Distribution } from "../distributions/distribution.ts";
 import { insert } from "../filesystems/tree-builder.ts";
 import { treeSpace } from "../filesystems/tree-space.ts";
 import type { Item } from "../programs/item.ts";
+import type { Launch } from "../programs/launch.ts";
 import { buildBootCommand, joinWords, wordProblem } from "../project/boot-command.ts";
 import { writeLoaderOption } from "../project/osv-grammar.ts";
 import type { Loader } from "../store/loaders.ts";
 import { formatSize } from "../support/bytes.ts";
 import { count } from "../support/count.ts";
+import { ExitCode } from "../support/errors.ts";
 import type { Answer, CommandContext } from "./answer.ts";
 import type { AssembledProgram } from "./programs.ts";
 import { formatTable } from "./table-text.ts";
@@ -20,13 +24,16 @@ export interface DryRunRequest {
   readonly boot: string;
   readonly loader: Loader;
   readonly path: string;
+  /** Fail when the check finds errors or warnings. */
+  readonly strict: boolean;
 }
 
 /** What would go into the image: why, from where, and how big. Nothing is written. */
 export function dryRunProgram(program: AssembledProgram, request: DryRunRequest, context: CommandContext): Answer {
   const value = describeProgram(program, request, context);
   const isVerbose = context.reporter.verbose;
-  return { value, text: () => render(value, isVerbose) };
+  const fails = request.strict && value.findings.some(({ severity }) => severity !== "note");
+  return { value, text: () => render(value, isVerbose), exitCode: fails ? ExitCode.badData : ExitCode.ok };
 }
 
 /** What is worth a line when a program is composed. */
@@ -106,7 +113,37 @@ export function findingsOfProgram(
   addWritable(program);
   insert(tree, "/", program.tree);
   const space = treeSpace(tree, "the image");
-  return checkTree({ space, tree, hasModes: true, commandLine, loader, env });
+  const found = checkTree({ space, tree, hasModes: true, commandLine, loader, env });
+  return inOrder([...found, ...foundBefore(program, found)]);
+}
+
+/** What was known of the program before there was an image, and the check of that has not told. */
+function foundBefore({ launch, command, notes }: AssembledProgram, found: readonly Finding[]): readonly Finding[] {
+  const [first = "/"] = command;
+  const path = loaderCommand(command)?.program ?? first;
+  const findings: Finding[] = notes.map((note) => ({
+    ...{ code: "program-note", severity: "note", path, problem: note },
+    advice: "There is nothing to do, unless the program misses it.",
+  }));
+  const isTold = found.some((one) => one.severity === "error" && one.path === path && LAUNCH_CODES.has(one.code));
+  if (launch.hindrance === undefined || isTold) return findings;
+  const problem = `${path} is not expected to run: ${launch.hindrance}`;
+  const advice = adviceFor(launch);
+  return [{ code: "not-expected-to-run", severity: "error", path, problem, advice }, ...findings];
+}
+
+/** Codes of the check with which it tells what hinders a launch. */
+const LAUNCH_CODES: ReadonlySet<FindingCode> = new Set([
+  "not-expected-to-run",
+  "static-program",
+  "linux-loader",
+  "relocations",
+  "missing-symbol",
+]);
+
+function adviceFor({ mode, chosen }: Launch): string {
+  const other = chosen === "asked" ? `Leave --launch ${mode} out, or compose` : "Compose";
+  return `${other} with an OSv newer than 0.57.0 (--loader_image).`;
 }
 
 function render(value: Described, isVerbose: boolean): string {
@@ -130,7 +167,9 @@ function render(value: Described, isVerbose: boolean): string {
     reasonOf(item),
   ]);
   const total = `${count(value.files, "file")}, ${formatSize(value.size)}`;
-  const findings = value.findings.filter(({ severity }) => isVerbose || severity !== "note");
+  const findings = value.findings
+    .filter(({ severity }) => isVerbose || severity !== "note")
+    .filter(({ code }) => code !== "program-note");
   return [
     ...lines.map((line) => `${line}\n`),
     formatTable(["SIZE", "IN THE IMAGE", "FROM", "WHY"], rows),
@@ -145,6 +184,7 @@ function fromText({ source, target, package: owner }: Described["items"][number]
 }
 
 function reasonOf({ role, neededBy }: Item): string {
+  if (role === "with") return "given by --with";
   const [first, ...others] = neededBy;
   if (first === undefined) return role;
   return `${role}, for ${first}${others.length === 0 ? "" : ` and ${others.length} more`}`;

@@ -9,7 +9,7 @@ import { parseExtras } from "../programs/extras.ts";
 import { describeApplication } from "../programs/interpreters/index.ts";
 import type { LaunchMode } from "../programs/launch.ts";
 import { recognise } from "../programs/recognise.ts";
-import { systemSpace } from "../programs/system-space.ts";
+import { fileOfSystem, systemSpace } from "../programs/system-space.ts";
 import { findImage } from "../store/images.ts";
 import type { Loader } from "../store/loaders.ts";
 import { packageNames } from "../store/packages.ts";
@@ -26,13 +26,16 @@ export type NamedPath =
 
 /**
  * A word that looks like a path, or that has the ending of a script, and what lies there: a project's folder, or
- * something to run. Undefined for other words, for disk images, and where nothing is: those are looked up as images.
+ * something to run. With `--sysroot`, also a file that only the other system has at that path. Undefined for other words,
+ * for disk images, and where nothing is: those are looked up as images.
  */
-export function findProgram(word: string, { cwd }: CommandContext): NamedPath {
+export function findProgram(word: string, { cwd }: Pick<CommandContext, "cwd">, sysroot?: string): NamedPath {
   if (!word.includes("/") && word !== "." && word !== ".." && !SCRIPTS.has(extname(word).toLowerCase())) {
     return undefined;
   }
   const path = resolve(cwd, word);
+  const system = sysroot === undefined ? undefined : resolve(cwd, sysroot);
+  if (fileOfSystem(path, system) !== undefined) return { kind: "program", path };
   const stats = statsOf(path);
   if (stats === undefined) return undefined;
   if (stats.isDirectory()) return { kind: isProject(path) ? "project" : "program", path };
@@ -135,7 +138,7 @@ export async function assembleProgram(
   context: CommandContext,
 ): Promise<AssembledProgram> {
   const space = systemSpace(options.sysroot);
-  const recognised = interpretedBy(options.interpreter, recognise(path), context);
+  const recognised = interpretedBy(options.interpreter, recogniseIn(path, options.sysroot), context);
   const request: ApplicationRequest = {
     ...{ recognised, space, userArgs },
     isThisMachine: options.sysroot === undefined,
@@ -149,6 +152,14 @@ export async function assembleProgram(
   const { launch, libraryPath } = options;
   const kernel = kernelOf(loader);
   return { ...(await assemble({ application, kernel, space, launch, libraryPath, extras }, context)), recognised };
+}
+
+/** What another system has at the path goes before what this machine has there, as for libraries. */
+function recogniseIn(path: string, sysroot: string | undefined): Recognised {
+  const there = fileOfSystem(path, sysroot);
+  if (there === undefined) return recognise(path);
+  const recognised = recognise(there.hostPath);
+  return recognised.kind === "elf" ? { ...recognised, path: there.named } : recognised;
 }
 
 /** An interpreter that is given by its name is looked for as the script's own one would be. */

@@ -51,7 +51,8 @@ async function prepareFromMachine(path: string, { input, options }: Prepare, con
   const args = input.args("args");
   const program = await assembleProgram({ path, userArgs: args, loader, options }, context);
   const boot = bootOfProgram(program, { args, env: parseEnvFlags(input.list("env")) });
-  if (input.on("dry-run")) return { answer: dryRunProgram(program, { boot, loader, path }, context) };
+  if (input.on("dry-run"))
+    return { answer: dryRunProgram(program, { boot, loader, path, strict: input.on("strict") }, context) };
   tellProgram(program, context);
   // Other arguments are no other image: this run's are given to the guest alone.
   const run = bootOfProgram(program, { args: [], env: new Map() });

@@ -250,7 +250,7 @@ export const commands: readonly CommandSpec[] = [
       ...programFlags,
       {
         long: "strict",
-        text: "Fail when something is found; without it, only what keeps a program from starting fails.",
+        text: "Fail on warnings too; without it, only on errors: what keeps a program from starting.",
       },
     ],
     examples: [
@@ -394,7 +394,7 @@ export const commands: readonly CommandSpec[] = [
     name: "package add",
     summary: "Copy programs of this machine, with all that they load, into the project of this folder",
     details: [
-      "Libraries, interpreters and their files go where the linker of the image looks for them. meta/programs.yaml notes where each file came from; `package refresh` goes by it. A project without a meta/run.yaml gets one with a set for each program, of which the first is the default.",
+      "Libraries, interpreters and their files go where the linker of the image looks for them. meta/programs.yaml notes what was asked for, by which `package refresh` goes, and meta/programs.files where each file came from. A project without a meta/run.yaml gets one with a set for each program, of which the first is the default.",
     ],
     args: [
       {

@@ -35,7 +35,7 @@ export function checkComposed(path: string, request: CheckRequest, context: Cont
     checkTree({
       ...request,
       space: treeSpace(content, `the image ${request.name}`),
-      ...{ hasModes: true, env: context.env },
+      ...{ hasModes: true, onlyBooted: true, env: context.env },
     });
   const findings = hasExtents(request.tree) ? withWrittenTree(path, check) : check(request.tree);
   reportFindings(findings, request.checking, context);
@@ -62,6 +62,7 @@ export interface CheckTreeRequest {
   readonly tree: FileTree;
   readonly hasModes: boolean;
   readonly commandLine: string;
+  readonly onlyBooted?: boolean | undefined;
   readonly loader: Loader;
   readonly env: Context["env"];
 }

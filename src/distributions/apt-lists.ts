@@ -1,5 +1,5 @@
 import type { FileSpace, FoundFile } from "../filesystems/file-space.ts";
-import { libraryPackageNames } from "./library-packages.ts";
+import { isInLibraryDirectory, libraryPackageNames } from "./library-packages.ts";
 import { unpackLz4 } from "./lz4.ts";
 import { fieldsOf, forgiving, readBytes, readPieces, wholeLines } from "./records.ts";
 
@@ -49,7 +49,7 @@ function findInContents(space: FileSpace, fileName: string): string | undefined 
           .trim()
           .split(",");
         const name = first.slice(first.lastIndexOf("/") + 1);
-        if (/^(?:usr\/)?(?:lib|bin|sbin)/.test(path) && name !== "") return name;
+        if (isInLibraryDirectory(path) && name !== "") return name;
       }
     }
   }

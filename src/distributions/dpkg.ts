@@ -1,6 +1,7 @@
 import type { FileSpace } from "../filesystems/file-space.ts";
 import { openAptLists } from "./apt-lists.ts";
 import type { Distribution } from "./distribution.ts";
+import { isInLibraryDirectory } from "./library-packages.ts";
 import { recordedNames } from "./paths.ts";
 import { readText } from "./records.ts";
 
@@ -53,16 +54,13 @@ function readOwners(space: FileSpace): ReadonlyMap<string, string> {
   return owners;
 }
 
-/** The best of the packages that list a file of this name: one that the linker finds before one that lies elsewhere. */
+/** The package that lists a file of this name where the linker finds it: one that lies elsewhere may be quite another. */
 function ownerOfName(owners: ReadonlyMap<string, string>, fileName: string): string | undefined {
-  let elsewhere: string | undefined;
   const end = `/${fileName}`;
   for (const [path, owner] of owners) {
-    if (!path.endsWith(end)) continue;
-    if (/^\/(?:usr\/)?(?:lib|lib64|bin|sbin)\/(?:[^/]+-linux-[^/]+\/)?[^/]+$/.test(path)) return owner;
-    elsewhere ??= owner;
+    if (path.endsWith(end) && isInLibraryDirectory(path)) return owner;
   }
-  return elsewhere;
+  return undefined;
 }
 
 function readVersions(space: FileSpace): ReadonlyMap<string, string> {

@@ -14,3 +14,8 @@ export function libraryPackageNames(fileName: string): readonly string[] {
   if (/[0-9]$/.test(base)) joined.push(base);
   return joined.flatMap((name) => [name, `${name}t64`]);
 }
+
+/** Whether the linker of a program of 64 bits finds the file without being told where: ld.so(8), with Debian's folders for each machine. */
+export function isInLibraryDirectory(path: string): boolean {
+  return /^\/?(?:usr\/)?(?:lib|lib64)\/(?:[^/]+-linux-[^/]+\/)?[^/]+$/.test(path);
+}

@@ -64,7 +64,7 @@ export function readDynamic(bytes: ElfBytes, segments: readonly Segment[]): Dyna
 function readEntries(bytes: ElfBytes, { offset, fileSize }: Segment): ReadonlyMap<number, bigint[]> {
   const { wordSize } = bytes.layout;
   if (fileSize > MAX_SIZE) bytes.bad(`its dynamic section (at ${offset}) has ${fileSize} bytes`);
-  const table = bytes.bytes(offset, fileSize, "its dynamic section");
+  const table = bytes.bytes(offset, fileSize, "the entries of its dynamic section");
   const entries = new Map<number, bigint[]>();
   for (let at = 0; at + 2 * wordSize <= table.length; at += 2 * wordSize) {
     const tag = bytes.number(table, at);

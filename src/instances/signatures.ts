@@ -50,13 +50,6 @@ export const signatures: readonly Signature[] = [
       `${path ?? "The program"} is for another processor than the kernel, or of 32 bits. Take one that is built for the kernel's.`,
   },
   {
-    id: "static-program",
-    pattern: /^Statically linked executables are not supported!/,
-    verdict: "failed",
-    advise: () =>
-      "This kernel runs no static programs. Link the program dynamically (-pie), or compose with a newer OSv.",
-  },
-  {
     id: "no-main",
     pattern: /^Failed looking up main\. Powering off\.$/,
     verdict: "failed",
@@ -109,8 +102,23 @@ export const signatures: readonly Signature[] = [
 
   // What stops the kernel for ever
   {
+    id: "static-program",
+    pattern: /^Statically linked executables are not supported!/,
+    verdict: "fatal",
+    advise: () =>
+      "This kernel runs no static programs. Link the program dynamically (-pie), or compose with a newer OSv.",
+  },
+  {
+    id: "unknown-segment",
+    // The kernel's own text may have bytes of anything for the program's name.
+    pattern: /^Unknown p_type in executable /,
+    verdict: "fatal",
+    advise: () =>
+      `The program was linked by newer tools than this kernel knows. Link it without what is new (such as -Wa,--gsframe=no), or ${LINUX_LD}.`,
+  },
+  {
     id: "symbol-missing",
-    pattern: /^(\S+): failed looking up symbol (.+?)(?: in other objects)?$/,
+    pattern: /^(\/.+?|\S+): failed looking up symbol (.+?)(?: in other objects)?$/,
     verdict: "fatal",
     advise: ([, program, symbol]) =>
       `${program} calls ${symbol}, which nothing in the image has. If it belongs to a library, add that; if it is a function of glibc that OSv lacks, ${LINUX_LD}.`,
@@ -124,7 +132,7 @@ export const signatures: readonly Signature[] = [
   },
   {
     id: "address-taken",
-    pattern: /^Non-PIC executable \[(.+)\] collides with kernel/,
+    pattern: /^Non-PI[CE] executable \[(.+)\] collides with kernel/,
     verdict: "fatal",
     advise: ([, path]) => `${path} is linked to addresses that the kernel has. Link it with -pie, or ${LINUX_LD}.`,
   },
@@ -211,7 +219,7 @@ export const signatures: readonly Signature[] = [
   // What the built-in demo kernel says (guest/src), beyond the sentences of OSv
   {
     id: "no-interpreter",
-    pattern: /^(\S+) needs the program interpreter (\S+), which this image lacks/,
+    pattern: /^(.+?) needs the program interpreter (.+?), which this image lacks/,
     verdict: "failed",
     advise: ([, program, interpreter]) =>
       `Put ${interpreter} and the libraries of ${program} into the image, or compose with an OSv kernel, which has a C library of its own.`,
@@ -226,7 +234,7 @@ export const signatures: readonly Signature[] = [
   // What programs say when they meet OSv's limits
   {
     id: "library-missing",
-    pattern: /^(?:(\S+): )?.*?\berror while loading shared libraries: ([^:]+): cannot open shared object file/,
+    pattern: /(?:^(.+?): |\b)error while loading shared libraries: ([^:]+): cannot open shared object file/,
     verdict: "failed",
     advise: ([, program, library]) =>
       program === library
@@ -235,7 +243,7 @@ export const signatures: readonly Signature[] = [
   },
   {
     id: "library-damaged",
-    pattern: /^(?:(\S+): )?.*?\berror while loading shared libraries: ([^:]+): (file too short|invalid ELF header)/,
+    pattern: /(?:^(.+?): |\b)error while loading shared libraries: ([^:]+): (file too short|invalid ELF header)/,
     verdict: "failed",
     advise: ([, program, library]) =>
       program === library

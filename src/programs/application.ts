@@ -18,6 +18,8 @@ export interface Recognised {
   readonly mainArgs?: readonly string[] | undefined;
   /** Variables that the project or the `#!` line sets: `env NAME=value`. */
   readonly env?: ReadonlyMap<string, string> | undefined;
+  /** Sentences for the user: what the project says and is not followed in. */
+  readonly notes?: readonly string[] | undefined;
 }
 
 export type ApplicationKind =

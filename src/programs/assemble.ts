@@ -8,11 +8,12 @@ import { createLinker, type Linker } from "../linker/linker.ts";
 import type { Context } from "../support/context.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import type { Application, Part, Trimmed } from "./application.ts";
-import { type Extra, partOfExtra } from "./extras.ts";
+import { type Extra, elfFilesAt, partOfExtra } from "./extras.ts";
 import type { Item } from "./item.ts";
 import { chooseLaunch, type Launch, type LaunchMode } from "./launch.ts";
 import { LibraryPlaces } from "./library-places.ts";
 import { ProgramTree } from "./program-tree.ts";
+import { isMountedOver, isSystemPath } from "./system-space.ts";
 
 export interface AssembleRequest {
   readonly application: Application;
@@ -73,7 +74,7 @@ export async function assemble(request: AssembleRequest, context: Context): Prom
     places,
   );
   const pluginLinker = launch.mode === "native" ? nativeLinker(request) : linker;
-  for (const plugin of pluginsOf(request, parts)) {
+  for (const plugin of pluginsOf({ application, space, parts }, context)) {
     const closure = pluginClosure(pluginLinker, plugin, loaded);
     if (closure === undefined) continue;
     addLibraries(
@@ -101,7 +102,7 @@ export async function assemble(request: AssembleRequest, context: Context): Prom
 /** An interpreter of the user's own keeps its path, unless the kernel mounts something over that. */
 function visible(application: Application): Application {
   const { source, target } = application.executable;
-  if (!/^\/(?:tmp|dev|proc|sys)\//.test(target)) return application;
+  if (!isMountedOver(target)) return application;
   return { ...application, executable: { source, target: `/usr/bin/${posix.basename(target)}` } };
 }
 
@@ -148,17 +149,49 @@ function addLibraries(tree: ProgramTree, libraries: readonly LoadedObject[], pla
   }
 }
 
-/** ELF objects that the program opens by itself: those that its interpreter is known for, and those of --with. */
-function pluginsOf({ application, space, extras }: AssembleRequest, parts: readonly Part[]): readonly string[] {
-  const named = extras.flatMap(({ source, isElf }) => (isElf ? [source] : []));
-  const isThere = (path: string) => space.find(path)?.type === "file";
-  return parts.length === 0 ? named : [...application.plugins, ...named].filter(isThere);
+interface PluginSearch {
+  readonly application: Application;
+  readonly space: FileSpace;
+  readonly parts: readonly Part[];
 }
 
-/** A plugin that cannot be read is the check's to tell of; it may be one of many that nobody opens. */
+/**
+ * ELF objects that the program opens by itself: those that its interpreter is known for, those of --with, and files that its
+ * arguments name.
+ */
+function pluginsOf({ application, space, parts }: PluginSearch, { reporter }: Context): ReadonlySet<string> {
+  const given = parts.flatMap((part) => {
+    if (part.kind !== "file" && part.kind !== "folder") return [];
+    if (part.role === "with") {
+      const files = elfFilesAt(part.source, space, MOST_PLUGINS + 1);
+      if (files.length > MOST_PLUGINS) reporter.report({ kind: "warning", text: tooMany(part.source) });
+      return files.slice(0, MOST_PLUGINS);
+    }
+    return part.kind === "file" && part.neededBy === "the arguments" && isInSpace(part, space)
+      ? elfFilesAt(part.source, space, 1)
+      : [];
+  });
+  const isThere = (path: string) => space.find(path)?.type === "file";
+  return new Set([...application.plugins.filter(isThere), ...given]);
+}
+
+/** Of one folder of --with. */
+const MOST_PLUGINS = 2000;
+
+function tooMany(folder: string): string {
+  return `--with ${folder} has more than ${MOST_PLUGINS} ELF files: what the further ones need does not go in with them.`;
+}
+
+/** A file of this machine may have a namesake in another system. */
+function isInSpace({ source, sourceSpace }: Part & { readonly kind: "file" }, space: FileSpace): boolean {
+  return sourceSpace === "system" || space.name === "/" || !isSystemPath(source);
+}
+
+/** A plugin that cannot be read is the check's to tell of; it may be one of many that nobody opens, or for other processors. */
 function pluginClosure(linker: Linker, plugin: string, loadedBefore: Closure): Closure | undefined {
   try {
-    return linker.closure(plugin, { loadedBefore });
+    const closure = linker.closure(plugin, { loadedBefore });
+    return closure.program.elf.machine === loadedBefore.program.elf.machine ? closure : undefined;
   } catch (error) {
     if (error instanceof CapstanError) return undefined;
     throw error;

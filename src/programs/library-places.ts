@@ -15,7 +15,8 @@ export type LibraryPlace =
 
 /**
  * Decides where libraries land. OSv's linker looks in /usr/lib, and so does Debian's in the end; Fedora's looks in
- * /usr/lib64. A library that is found relative to the object that needs it ($ORIGIN) keeps that relation.
+ * /usr/lib64. A library that is found relative to the object that needs it ($ORIGIN) keeps that relation, where the linker
+ * of the image understands the entry: OSv's own one knows only plain $ORIGIN (program::load_object in core/elf.cc).
  */
 export class LibraryPlaces {
   readonly #options: LibraryPlacesOptions;
@@ -45,7 +46,7 @@ export class LibraryPlaces {
     this.#remember(object.path, object.realPath, before ?? target);
     if (before === undefined) return { kind: "file", target: this.#take(target, object) };
     // In a folder of the application it is found by the application's own means, or beside the others by its name.
-    if (before === target || isRelative(object)) return { kind: "there", target: before };
+    if (before === target || this.#isRelative(object)) return { kind: "there", target: before };
     if (this.#taken.has(target)) return { kind: "there", target };
     this.#taken.set(target, object.realPath);
     return { kind: "link", target, to: linkText(target, before) };
@@ -53,7 +54,7 @@ export class LibraryPlaces {
 
   /** Where the object at a path of the space is in the image. */
   targetOf(path: string): string | undefined {
-    return this.#targets.get(path);
+    return this.#targets.get(path) ?? this.#inFolder(this.#options.space.find(path)?.realPath ?? path);
   }
 
   #wanted(object: LoadedObject): string {
@@ -66,16 +67,27 @@ export class LibraryPlaces {
    */
   #beside(object: LoadedObject): string | undefined {
     const { through = "", path, neededBy } = object;
-    if (!isRelative(object)) return undefined;
+    if (!this.#isRelative(object)) return undefined;
     const name = posix.basename(object.name);
     const leadsFrom = (origin: string) => posix.normalize(path) === inEntry(through, origin, name);
-    const origin = [...neededBy, ...this.#targets.keys()].find((one) => this.#targets.has(one) && leadsFrom(one));
-    const target = this.#targets.get(origin ?? "");
+    // OSv's own linker goes by the entries of the object itself alone.
+    const isNative = this.#options.mode === "native";
+    const origins = isNative ? neededBy : [...neededBy, ...this.#targets.keys()];
+    const origin = origins.find((one) => leadsFrom(one) && this.targetOf(one) !== undefined);
+    const target = origin === undefined ? undefined : this.targetOf(origin);
     if (target !== undefined) return inEntry(through, target, name);
+    if (isNative) return undefined;
     // Entries with further tokens in them, such as $LIB.
     const [first = ""] = neededBy;
-    const needer = this.#targets.get(first);
+    const needer = this.targetOf(first);
     return needer && posix.resolve(dirname(needer), posix.relative(dirname(first), path));
+  }
+
+  /** Found from where the object that needs it lies, by an entry that leads there in the image as well. */
+  #isRelative({ how, through = "" }: LoadedObject): boolean {
+    if (how !== "rpath" && how !== "runpath") return false;
+    if (this.#options.mode !== "native") return ORIGIN.test(through);
+    return PLAIN_ORIGIN.test(through) && !through.replace(PLAIN_ORIGIN, "").includes("$");
   }
 
   /** Two libraries of one name are rare and real: the second one keeps the place that it has on its own system. */
@@ -130,11 +142,6 @@ function isSkipped(below: string, skip: FolderPlace["skip"]): boolean {
   return names.some((_, index) => skip(names.slice(0, index + 1).join("/"), index < names.length - 1));
 }
 
-/** Found from where the object that needs it lies. */
-function isRelative({ how, through }: LoadedObject): boolean {
-  return (how === "rpath" || how === "runpath") && through !== undefined && ORIGIN.test(through);
-}
-
 /** Where an entry of the object at `origin` leads. */
 function inEntry(entry: string, origin: string, name: string): string {
   return posix.resolve(
@@ -144,6 +151,7 @@ function inEntry(entry: string, origin: string, name: string): string {
   );
 }
 
+const PLAIN_ORIGIN = /\$ORIGIN\b/;
 const ORIGIN = /\$(?:ORIGIN\b|\{ORIGIN\})/;
 
 function linkText(target: string, to: string): string {

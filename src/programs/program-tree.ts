@@ -146,6 +146,7 @@ function replaced(entry: TreeEntry, bytes: Uint8Array | undefined): TreeEntry {
 }
 
 function label(role: PartRole, neededBy: readonly string[]): string {
+  if (role === "with") return "given by --with";
   return `${role} for ${neededBy[0] ?? "the program"}`;
 }
 

@@ -12,19 +12,19 @@ import { type Shebang, shebangOf } from "./recognise/shebang.ts";
 
 /**
  * What the file or folder at an absolute path of this machine is, found by looking at it; nothing is started.
+ * `at` is where its bytes lie, where that differs: the links of another system's folder lead elsewhere from here.
  * Errors: CapstanError `not-runnable` for what cannot be started, with what to do instead; `bad-package-json`; `os-…`.
  */
-export function recognise(path: string): Recognised {
-  const stats = statOf(path);
-  if (stats.isDirectory()) return recogniseFolder(path);
+export function recognise(path: string, at: string = path): Recognised {
+  const stats = statOf(at);
+  if (stats.isDirectory()) return { ...recogniseFolder(at), path };
   if (!stats.isFile()) throw notRunnable(path, `is ${unusual(stats)}`, "Name a program, a script or a folder.");
-  return recogniseFile(path);
+  return { ...recogniseFile(at, extname(path).toLowerCase()), path };
 }
 
-function recogniseFile(path: string): Recognised {
+function recogniseFile(path: string, extension: string): Recognised {
   const head = headOf(path);
   if (head.length === 0) throw notRunnable(path, "is empty", "Check how it was made: a program or a script is needed.");
-  const extension = extname(path).toLowerCase();
   if (head.subarray(0, ELF_MAGIC.length).equals(ELF_MAGIC)) {
     refuseElf(path, head);
     return { ...PLAIN, kind: "elf", title: "an ELF program", path };

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import type { FileSpace } from "../filesystems/file-space.ts";
 import { hostSpace } from "../filesystems/host-space.ts";
 
@@ -19,9 +20,31 @@ export function systemSpace(sysroot: string | undefined): FileSpace {
   };
 }
 
+/** The file that another system has at a path, links followed inside it. */
+export function fileOfSystem(path: string, sysroot: string | undefined): FileOfSystem | undefined {
+  if (sysroot === undefined) return undefined;
+  const system = hostSpace(sysroot);
+  const found = system.find(path);
+  if (found?.type !== "file" || found.hostPath === undefined) return undefined;
+  return { named: posix.join(system.name, path), hostPath: found.hostPath };
+}
+
+/** Both on this machine. */
+export interface FileOfSystem {
+  /** By the path that was asked for: its last part is the name that a program goes by. */
+  readonly named: string;
+  /** Free of links, which seen from this machine may lead out of the system. */
+  readonly hostPath: string;
+}
+
 /** Whether a path is under the directories that belong to a system, and so keeps its place in an image. */
 export function isSystemPath(path: string): boolean {
   return SYSTEM.test(path);
+}
+
+/** Whether the guest mounts a file system of its own over this place of the image, and never sees what lies there. */
+export function isMountedOver(target: string): boolean {
+  return /^\/(?:tmp|dev|proc|sys)(?:\/|$)/.test(target);
 }
 
 /** The Filesystem Hierarchy Standard 3.0, sections 3 and 4. */

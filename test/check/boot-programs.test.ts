@@ -40,6 +40,7 @@ describe("what starts", () => {
   test("where from, and in which surroundings", () => {
     const found = programsOf("--cwd=/opt --env=A=1 /x; runscript /run/default", scripts);
     expect(found.programs.map(({ script }) => script)).toEqual([undefined, "/run/default", "/run/default"]);
+    expect(found.scripts).toEqual(["/run/default"]);
     expect(found.cwd).toBe("/opt");
     expect([...found.env]).toEqual([
       ["A", "1"],

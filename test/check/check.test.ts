@@ -39,6 +39,10 @@ describeUnless(lacksProgram("gcc"))("images", () => {
       '__attribute__((section(".go.buildinfo"))) char go[64] = "Go"; int main(){ return go[0]; }',
       ["-static"],
     );
+    elf.goDynamic = gcc.build(
+      "goDynamic",
+      '__attribute__((section(".go.buildinfo"))) char go[64] = "Go"; int main(){ return go[0]; }',
+    );
     elf.tls = gcc.build("tls", "__thread char big[1000]; int main(int c){ big[c] = 1; return big[0]; }");
     elf.forks = gcc.build("forks", "int fork(); int system(); int main(){ fork(); return system(0); }");
     elf.starts = gcc.build("starts", "int system(); int main(){ return system(0); }");
@@ -126,7 +130,7 @@ describeUnless(lacksProgram("gcc"))("images", () => {
       ],
       [
         "a script that is not there",
-        () => ({ run: { server: "/x", client: "/y" } }),
+        () => ({ hello: get("hello"), run: { server: "/hello", client: "/hello" } }),
         "runscript /run/default",
         "error missing-program /run/default",
         "--boot client or --boot server",
@@ -208,6 +212,11 @@ describeUnless(lacksProgram("gcc"))("images", () => {
       expect(findings[0]?.advice).toContain(words);
     });
 
+    test("an ELF file that is cut off tells what it lacks", () => {
+      const [finding] = found({ app: get("hello").subarray(0, 2000) }, "/app");
+      expect(finding?.problem).toMatch(/the entries of its dynamic section \(.*\) lie outside the file of 2000 bytes/);
+    });
+
     test("says who starts it", () => {
       const [finding] = found({ run: { default: "/hello" } }, "runscript /run/default");
       expect(finding?.problem).toContain("/run/default starts /hello");
@@ -220,6 +229,63 @@ describeUnless(lacksProgram("gcc"))("images", () => {
 
     test("tells of all that are missing, and of each once", () => {
       expect(brief(found({}, "/b; /a; /b"))).toEqual(["error missing-program /a", "error missing-program /b"]);
+    });
+  });
+
+  describe("configuration sets that the boot command does not run", () => {
+    const sets = (scripts: Readonly<Record<string, string>>, more: SketchFolder = {}): SketchFolder => ({
+      ...{ hello: get("hello"), needs: get("needs"), forks: get("forks"), odd: get("odd"), ...more },
+      run: { default: "/hello", ...scripts },
+    });
+    const line = "runscript /run/default;";
+
+    test("are looked at, and are no errors", () => {
+      const findings = found(sets({ debug: "/needs" }), line);
+      expect(brief(findings)).toEqual(["warning missing-library /needs"]);
+      expect(findings[0]?.problem).toBe("With --boot debug only: /needs needs libmid.so.1, which the image lacks.");
+    });
+
+    test.each<[name: string, line: string, expected: readonly string[]]>([
+      ["one that runs", "runscript /run/debug;", ["error missing-program /gone"]],
+      ["one that runs, by another path", "runscript /run/../run/debug;", ["error missing-program /gone"]],
+      ["one beside it", line, ["warning missing-program /gone"]],
+      ["one beside a plain command", "/hello", ["warning missing-program /gone"]],
+    ])("%s", (_, command, expected) => {
+      expect(brief(found(sets({ debug: "/gone" }), command))).toEqual(expected);
+    });
+
+    test("what they have in common is said once, with their names", () => {
+      const findings = found(sets({ a: "/gone", b: "/needs", c: "/needs", d: "/needs", e: "/needs" }), line);
+      expect(findings.map(({ problem }) => problem)).toEqual([
+        expect.stringMatching(/^With --boot a only: The configuration set \/run\/a starts \/gone/),
+        expect.stringMatching(/^With --boot b, --boot c, --boot d or 1 more only: \/needs needs libmid/),
+      ]);
+    });
+
+    test("what the boot command has as well is not said again", () => {
+      const findings = found(sets({ default: "/needs", debug: "/needs a" }), line);
+      expect(brief(findings)).toEqual(["error missing-library /needs"]);
+    });
+
+    test("notes stay notes", () => {
+      expect(brief(found(sets({ debug: "/odd" }), line))).toEqual(["note missing-symbol /odd"]);
+    });
+
+    test.each([
+      ["a program that the run will name", { env: "$PROGRAM a\n" }],
+      ["what servers leave there", { "redis.pid": "12", "x.sock": "", "a.lock": "12" }],
+    ])("%s is nothing to tell", (_, scripts) => {
+      expect(found(sets(scripts), line)).toEqual([]);
+    });
+
+    test("programs of theirs are not plugins", () => {
+      const files = sets({ debug: "/plugin.so" }, { "plugin.so": get("libmid.so.1") });
+      expect(found(files, line).map(({ problem }) => problem)).toEqual([expect.stringMatching(/^With --boot debug/)]);
+    });
+
+    test("only the first 50 are looked at", () => {
+      const many = Object.fromEntries(Array.from({ length: 80 }, (_, index) => [`s${index}`, `/p${index}`]));
+      expect(found(sets(many), line)).toHaveLength(50);
     });
   });
 
@@ -259,6 +325,20 @@ describeUnless(lacksProgram("gcc"))("images", () => {
       expect(brief(findings)).toEqual(["warning static-program /app"]);
       expect(findings[0]?.advice).toContain("-buildmode=pie");
       expect(found({ app: get("go") }, "/app", { kernel: demoKernel })).toEqual([]);
+    });
+
+    test.each<[linuxLoader: "explicit" | false, advice: string]>([
+      ["explicit", "--launch linux"],
+      [false, "newer than 0.57.0"],
+    ])("Go programs need Linux's dynamic loader: %s", (linuxLoader, advice) => {
+      const findings = found({ app: get("goDynamic") }, "/app", { kernel: kernel({ linuxLoader }) });
+      expect(brief(findings)).toEqual(["error not-expected-to-run /app"]);
+      expect(findings[0]?.advice).toContain(advice);
+    });
+
+    test("Go programs through Linux's dynamic loader are well", () => {
+      const files = { app: get("goDynamic"), "libc.so.6": get("libleaf.so.1"), [loaderName]: get("libleaf.so.1") };
+      expect(brief(found(files, `/${loaderName} --library-path / /app`))).toEqual([]);
     });
 
     test("less thread-local storage than it reserves is well", () => {
@@ -336,6 +416,18 @@ describeUnless(lacksProgram("gcc"))("images", () => {
       expect(found({ needs: get("needs") }, "/needs", more)[0]?.advice).toContain(advice);
     });
 
+    test("what lies beside the file of this machine that needs it", () => {
+      const host = tree({ opt: { app: { "libmid.so.1": "elf" } }, usr: { lib: { "libmid.so.1": "elf" } } });
+      const image = tree({ needs: get("needs") });
+      const entry = image.children.get("needs") as FileEntry;
+      image.children.set("needs", { ...entry, content: { kind: "host", path: "/opt/app/needs" } });
+      const more = { tree: image, hostSpace: treeSpace(host, "/") };
+      const [finding] = found({ needs: get("needs") }, "/needs", more);
+      expect(finding?.advice).toBe(
+        "Put /opt/app/libmid.so.1 of this machine into the image: --library-path /opt/app of run and package add.",
+      );
+    });
+
     test("the kernel that reads PT_INTERP needs the loader and the C library in the image", () => {
       const findings = found({ hello: get("hello") }, "/hello", { kernel: demoKernel });
       expect(brief(findings)).toEqual(["error missing-interpreter /hello", "error missing-library /hello"]);
@@ -366,6 +458,19 @@ describeUnless(lacksProgram("gcc"))("images", () => {
       const findings = found({ ...files, "libvar.so": get("old/libvar.so") }, "/variable", { kernel: roomy });
       expect(brief(findings)).toEqual(["error missing-symbol /variable"]);
       expect(findings[0]?.problem).toContain("cannot be loaded without counter");
+    });
+
+    test.each<[title: string, here: readonly string[], words: RegExp]>([
+      ["not known", [], /^If it stops there, run it with --launch linux\.$/],
+      ["both", ["timer_create", "getloadavg"], /^If it stops there, run it with --launch linux\.$/],
+      ["one", ["timer_create"], /--launch linux\. Linux's C library lacks getloadavg as well: link .* has it,/],
+      ["none", ["other"], /^Linux's C library lacks getloadavg and timer_create as well: link .* has them,/],
+    ])("Linux's loader is no advice for what Linux lacks: it has %s", (title, here, words) => {
+      const functions = here.map((name) => `int ${name}(){ return 1; }`).join("\n");
+      const libc = gcc.library("libc.so.6", functions, ["-nostdlib"]);
+      const host = title === "not known" ? {} : { usr: { lib: { "libc.so.6": libc } } };
+      const [finding] = found({ odd: get("odd") }, "/odd", { hostSpace: treeSpace(tree(host), "/") });
+      expect(finding?.advice).toMatch(words);
     });
 
     test("of a kernel that is not known nothing is said", () => {
@@ -463,6 +568,16 @@ describeUnless(lacksProgram("gcc"))("images", () => {
       expect(brief(found(files, "/hello"))).toEqual(["note missing-library /plugins/a.so"]);
     });
 
+    test("of OSv's own base are of no use to another kernel", () => {
+      const lib = { "libenviron.so": get("libmid.so.1"), "libgcc_s.so.1": get("libmid.so.1") };
+      const files = { static: get("static"), "libvdso.so": get("libmid.so.1"), usr: { lib } };
+      expect(found(files, "/static", { kernel: demoKernel })).toEqual([]);
+      expect(brief(found({ ...files, "other.so": get("libmid.so.1") }, "/static", { kernel: demoKernel }))).toContain(
+        "warning missing-library /other.so",
+      );
+      expect(brief(found(files, "/static"))).toEqual(["warning missing-library /libvdso.so"]);
+    });
+
     test("may be for another machine", () => {
       const findings = found(
         { hello: get("hello"), x: { "a.so": foreign("libleaf.so.1"), "b.so": foreign("libleaf.so.1") } },
@@ -540,6 +655,8 @@ test("files whose bytes cannot be got at are passed over", () => {
 
 describeUnless(lacksProgram("gcc"))("the table of codes", () => {
   test("has none that no test above has seen", () => {
+    // Of programs, not of images: the command line tells it.
+    seen.add("program-note");
     expect(Object.keys(findingCodes).filter((code) => !seen.has(code))).toEqual([]);
   });
 });

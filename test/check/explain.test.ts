@@ -86,7 +86,7 @@ describeUnless(lacksProgram("gcc"))("programs", () => {
     const files = { needs: get("needs"), usr: { lib: { "libmid.so.1": get("libmid.so.1") } } };
     const console = "/usr/lib/libmid.so.1: failed looking up symbol leaf";
     expect(explain({ console, files, commandLine: "/needs", more: { hostSpace: host() } })).toEqual([
-      `leaf, which /usr/lib/libmid.so.1 calls, is in libleaf.so.1, and the image lacks that. Put /usr/lib/${triplet}/libleaf.so.1 of this machine into the image: --with libleaf.so.1 of run and package add.`,
+      `leaf, which /usr/lib/libmid.so.1 calls, is in libleaf.so.1, which the image lacks. Put /usr/lib/${triplet}/libleaf.so.1 of this machine into the image: --with libleaf.so.1 of run and package add.`,
     ]);
   });
 
@@ -98,7 +98,15 @@ describeUnless(lacksProgram("gcc"))("programs", () => {
       commandLine: "/needs",
       more: { hostSpace: host() },
     });
-    expect(told).toEqual([expect.stringContaining("The image lacks libmid.so.1, which may have mid.")]);
+    expect(told).toEqual([expect.stringContaining("mid may be in libmid.so.1, which the image lacks.")]);
+  });
+
+  test("a symbol of a library that lies where OSv does not look", () => {
+    const files = { needs: get("needs"), opt: { "libmid.so.1": get("libmid.so.1") } };
+    const console = "/needs: failed looking up symbol mid";
+    expect(explain({ console, files, commandLine: "/needs", more: { hostSpace: host() } })).toEqual([
+      "mid, which /needs calls, is in libmid.so.1, which the image has only as /opt/libmid.so.1, where the loader does not look. Put it, or a link to it, into /usr/lib (ln -s /opt/libmid.so.1 usr/lib/libmid.so.1).",
+    ]);
   });
 
   test.each<[way: string, linuxLoader: "explicit" | false]>([

@@ -95,6 +95,34 @@ describeUnless(lacking)("check", () => {
     expect((await check(["./forks", ...BUILTIN, "--strict"])).exitCode).toBe(65);
   });
 
+  test("what is known of the start is an error, and what the program may miss a note", async () => {
+    const value = await check(["./fine", ...BUILTIN, "--launch", "native"]);
+    expect(value.exitCode).toBe(65);
+    const found = value.findings.find(({ code }) => code === "not-expected-to-run");
+    expect(found).toMatchObject({ severity: "error", path: "/fine" });
+    expect(found?.problem).toMatch(/^\/fine is not expected to run: .*no linker and no C library/);
+    expect(found?.advice).toContain("Leave --launch native out");
+  });
+
+  test.skipIf(lacksProgram("node") !== undefined)("notes of the program are findings", async () => {
+    sandbox.write({ "app.js": 'require("nothere-at-all");\n' }, cwd);
+    const value = await check(["./app.js", ...BUILTIN]);
+    const notes = value.findings.filter(({ code }) => code === "program-note");
+    expect(notes, JSON.stringify(value.findings)).toHaveLength(1);
+    expect(notes[0]).toMatchObject({ severity: "note", problem: expect.stringContaining("nothere-at-all") });
+  });
+
+  test.each([
+    ["forks", [], 0],
+    ["forks", ["--strict"], 65],
+    ["fine", ["--strict"], 0],
+    ["lost", ["--strict"], 65],
+  ] as const)("run --dry-run of %s %j: exit code %i", async (name, flags, expected) => {
+    const { code, stdout } = await run(["run", `./${name}`, ...BUILTIN, "--dry-run", ...flags]);
+    expect(stdout).toContain("IN THE IMAGE");
+    expect(code).toBe(expected);
+  });
+
   describe("of a project", () => {
     const project = () =>
       sandbox.project("app", {
@@ -109,6 +137,18 @@ describeUnless(lacking)("check", () => {
       expect(here.findings.map(({ code, path }) => [code, path])).toEqual([["missing-program", "/nothere"]]);
       expect((await check([folder, ...BUILTIN])).findings).toEqual(here.findings);
       expect(sandbox.files("store/repository/app")).toEqual([]);
+    });
+
+    test("all its sets are looked at; those that do not run by default give warnings", async () => {
+      const folder = sandbox.project("sets", {
+        fine: readFileSync(sandbox.path("root/static")),
+        "meta/run.yaml":
+          "runtime: native\nconfig_set:\n  serve:\n    bootcmd: /fine\n  debug:\n    bootcmd: /nothere\nconfig_set_default: serve\n",
+      });
+      const value = await check([...BUILTIN], folder);
+      expect(value).toMatchObject({ errors: 0, warnings: 1, exitCode: 0 });
+      expect(value.findings[0]?.problem).toMatch(/^With --boot debug only: .*\/nothere/);
+      expect((await check([...BUILTIN, "--strict"], folder)).exitCode).toBe(65);
     });
 
     test("where there is none, that is said", async () => {

@@ -109,6 +109,35 @@ describeUnless(lacking)("package add", () => {
     expect(read("meta/run.yaml")).toMatch(/"asks":\n.*"\/asks"\n.*"plain":\n.*"\/plain"\n\nconfig_set_default: "asks"/);
   });
 
+  test("again, a program keeps its place: the first one stays what is started", async () => {
+    await addAsks();
+    await json("add", `${home}/bin/plain`);
+    await addAsks();
+    expect(read("meta/run.yaml")).toMatch(/"asks":.*"plain":.*config_set_default: "asks"/s);
+    expect(await json("add", `${home}/bin/plain`, `${home}/bin/plain`)).toMatchObject({ ...NOTHING });
+  });
+
+  test("again, the new options count; which of the old ones are dropped is told", async () => {
+    const plain = `${home}/bin/plain`;
+    await json("add", plain, "--with", `${home}/data:/data`, "--with", `${home}/s.cat:/s`, "--launch", "linux");
+    const again = await run("add", plain, "--with", `${home}/s.cat:/s`, "--launch", "native");
+    expect(again.stderr).toContain(`'${plain}' was added with --with ${home}/data:/data before, and now is not.`);
+    expect(existsSync(inProject("data"))).toBe(false);
+    expect((await run("add", plain)).stderr).toContain(`with --launch native --with ${home}/s.cat:/s before`);
+    expect((await run("add", plain)).stderr).not.toContain("before");
+  });
+
+  test("of a program that starts in a folder, how it is composed to start there", async () => {
+    const script = sandbox.write({ "reads.cat": "#!/bin/cat\n" }, home);
+    const { stderr } = await run("add", `${script}/reads.cat`);
+    const [, line = ""] = /compose NAME --run '(.*)'/.exec(stderr) ?? [];
+    expect(stderr).toContain("reads expects to start in /app, and meta/run.yaml starts it in /");
+    expect(line).toMatch(/^--cwd=\/app \S*\/cat \/app\/reads\.cat$/);
+    await sandbox.ok(["package", "compose", "place", "--run", line, ...BUILTIN], { cwd });
+    expect(await sandbox.ok(["image", "inspect", "place"])).toContain(line);
+    expect((await run("add", `${home}/bin/plain`, "--dry-run")).stderr).not.toContain("plain expects to start");
+  });
+
   test("two programs of one name: each has a set; that they have one place is told", async () => {
     sandbox.write({ "home/other/keep": "" });
     compile(`${home}/other/plain`, "int main(void) { return 1; }");

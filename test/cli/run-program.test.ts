@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, mkdirSync, symlinkSync, truncateSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findProgram } from "../../src/cli/programs.ts";
 import { compile, REPORT } from "../support/guest.ts";
 import { describeUnless, HELD_BY_MODES, lacksModes, lacksProgram, testUnless } from "../support/machine.ts";
 import { Sandbox, STACK } from "../support/sandbox.ts";
@@ -149,6 +150,45 @@ describeUnless(lacking)("run --dry-run of a program", () => {
     expect(itemAt(told, "/report")?.source).toBe(`${cwd}/report`);
     expect(itemAt(told, "/usr/lib/libc.so.6")?.source).toBe(`${root}/lib/libc.so.6`);
     expect(told.missing).toEqual([]);
+  });
+
+  describe("--sysroot: a program of there", () => {
+    const root = sandbox.path("system");
+    beforeAll(() => {
+      sandbox.write({ "usr/share/script": "#!/bin/cat\n", "usr/bin/env": "#!/bin/cat\n" }, root);
+      mkdirSync(`${root}/bin`);
+      copyFileSync("/bin/cat", `${root}/bin/cat`);
+      copyFileSync(`${cwd}/report`, `${root}/usr/bin/only-there`);
+      symlinkSync("/usr/bin/only-there", `${root}/usr/bin/by-link`);
+    });
+
+    test.each([
+      ["/usr/bin/only-there", "program"],
+      ["/usr/bin/by-link", "program"],
+      ["/usr/bin/nowhere", undefined],
+    ])("%s is found as: %s", (word, kind) => {
+      expect(findProgram(word, { cwd }, root)?.kind).toBe(kind);
+      expect(findProgram(word, { cwd: sandbox.dir }, "system")?.kind).toBe(kind);
+      expect(findProgram(word, { cwd })).toBeUndefined();
+    });
+
+    test("one that this machine has at the same path as well is that of there", async () => {
+      const told = await dryRun("/usr/bin/env", ["--sysroot", root]);
+      expect(told.kind).toBe("other-script");
+      expect(itemAt(told, "/app/env")?.source).toBe(`${root}/usr/bin/env`);
+    });
+  });
+
+  test("--with for a place that the guest mounts over, or that another one has, is a mistake", async () => {
+    for (const [values, message] of [
+      [["conf:/tmp/conf"], "--with conf:/tmp/conf: in the guest, /tmp is mounted anew"],
+      [["conf", "plain.txt:/conf"], "--with conf and --with plain.txt:/conf are both for /conf"],
+    ] as const) {
+      const flags = values.flatMap((value) => ["--with", value]);
+      const { code, stderr } = await run("./report", ...flags, ...BUILTIN, "--dry-run");
+      expect(stderr).toContain(message);
+      expect(code).toBe(64);
+    }
   });
 
   test("a script's interpreter: the one that it names, another one by path or by name", async () => {

@@ -55,13 +55,19 @@ describe("who owns a file", () => {
 
 const packages =
   "Package: libnode108\nVersion: 1\n\nPackage: zlib1g\nAuto-Built-Package: libhidden1\n\nPackage: libboost1.74t64\n";
+const plugins =
+  "usr/lib/bfd-plugins/libdep.so  devel/binutils\nusr/lib/libdep2/libdep2.so  x/wrong\nusr/lib/libdep2.so  x/right\n";
 const contents =
   "usr/bin/other  a/b\nusr/lib/x86_64-linux-gnu/libfoo.so.9    libs/libfoo-nine,devel/other\nvar/x/libfoo.so.9 a/no\n";
 
 describe("who would bring a file", () => {
   test.each<[name: string, provider: string | undefined, more?: Readonly<Record<string, Sketch>>]>([
     ["libssl.so.3", "libssl3"],
-    ["libblas.so.3", "libblas3"],
+    ["libblas.so.3", undefined],
+    ["libblas.so.3", "libblas3", { "/var/lib/dpkg/info/libblas3:amd64.shlibs": "libblas 3 libblas3\n" }],
+    ["libdep.so", undefined, { "/var/lib/dpkg/info/binutils.list": "/usr/lib/bfd-plugins/libdep.so\n" }],
+    ["libdep.so", undefined, { "/var/lib/apt/lists/deb_main_Contents-amd64": plugins }],
+    ["libdep2.so", "right", { "/var/lib/apt/lists/deb_main_Contents-amd64": plugins }],
     ["libcrypto.so.3", "libssl3"],
     ["libcjson-1.7.15.so", "libcjson1"],
     ["libnode.so.108", undefined],

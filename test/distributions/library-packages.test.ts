@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { libraryPackageNames } from "../../src/distributions/library-packages.ts";
+import { isInLibraryDirectory, libraryPackageNames } from "../../src/distributions/library-packages.ts";
 
 test.each([
   ["libssl.so.3", "libssl3"],
@@ -23,3 +23,17 @@ test.each(["python3", "mod_ssl.so", "", "lib.txt", "libfoo.so.x", "a/libfoo.so.1
     expect(libraryPackageNames(file)).toEqual([]);
   },
 );
+
+test.each<[path: string, isThere: boolean]>([
+  ["/usr/lib/x86_64-linux-gnu/libz.so.1", true],
+  ["lib/aarch64-linux-gnu/libz.so.1", true],
+  ["/lib64/libz.so.1", true],
+  ["usr/lib/libz.so.1", true],
+  ["/usr/lib/bfd-plugins/libdep.so", false],
+  ["/usr/lib/x86_64-linux-gnu/blas/libblas.so.3", false],
+  ["/usr/lib32/libz.so.1", false],
+  ["/opt/lib/libz.so.1", false],
+  ["/usr/bin/libz.so.1", false],
+])("the linker finds %s: %s", (path, isThere) => {
+  expect(isInLibraryDirectory(path)).toBe(isThere);
+});

@@ -161,7 +161,8 @@ function symbolLines(elf: ElfFile) {
 }
 
 function shownSymbols(text = "") {
-  const line = /^ +\d+: \w+ +\w+ (\w+) +(GLOBAL|WEAK|UNIQUE) +(\w+) +(?:\[.*\] +)?(\w+) (\S+)( \(\d+\))?/gm;
+  const line =
+    /^ +\d+: \w+ +\w+ (\w+) +(GLOBAL|WEAK|UNIQUE|<OS specific>: 10) +(\w+) +(?:\[.*\] +)?(\w+) (\S+)( \(\d+\))?/gm;
   const undefinedOnes: string[] = [];
   const defined: string[] = [];
   for (const [, , binding, visibility, section, name = "", ofOthers] of text.matchAll(line)) {

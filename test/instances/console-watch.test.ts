@@ -27,6 +27,16 @@ const lines: readonly (readonly [line: string, failed: boolean, advice: string])
   ["machine type for /arm differs from the kernel. Powering off.", true, "/arm is for another processor"],
   ["/app: failed looking up symbol stdin_used in other objects", true, "stdin_used"],
   ["/app: failed looking up symbol _ZN1A1fEv (A::f())", true, "_ZN1A1fEv (A::f())"],
+  ["/my prog: failed looking up symbol fz", true, "/my prog calls fz"],
+  ["/my prog needs the program interpreter /lib64/ld.so, which this image lacks (OSv", true, "libraries of /my prog"],
+  [
+    "/no such: error while loading shared libraries: /no such: cannot open shared object file: No such file or directory",
+    true,
+    "no program /no such",
+  ],
+  ["/a script: error while loading shared libraries: /a script: file too short", true, "/a script is not an ELF"],
+  ["Unknown p_type in executable \x01\ufffd: 1685382484", true, "newer tools"],
+  ["Non-PIE executable [/my app] collides with kernel: [0x400000-0x900000] !", true, "/my app is linked"],
   ["trying to execute or access missing symbol", true, "nothing in the image has"],
   ["general protection fault", true, "sound on Linux"],
   [
@@ -196,6 +206,21 @@ describe("a kernel that stands still for ever", () => {
       failed: true,
       advice: [expect.stringContaining("memory that is not its own")],
     });
+  });
+
+  test.each([
+    "/my prog: failed looking up symbol fz",
+    "/my prog: failed looking up symbol fz in other objects",
+    "Statically linked executables are not supported!",
+    "Non-PIC executable [/my prog] collides with kernel: [0x40300000-0x40304020] !",
+    "Non-PIE executable [/my prog] collides with kernel: [0x40300000-0x40304020] !",
+    "Unknown p_type in executable \x01: 1685382484",
+    "trying to execute or access missing symbol",
+    "trying to execute null pointer",
+    "page fault outside application, addr: 0x0000000000002000",
+    "general protection fault",
+  ])("is seen by: %s", (line) => {
+    expect(watch(`${boot}${line}\r\n${backtrace}`).fatalHalt).toBe(true);
   });
 
   test("is seen when it is too early for a backtrace", () => {

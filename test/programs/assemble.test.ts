@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { lookup } from "../../src/filesystems/tree-walk.ts";
 import type { Kernel } from "../../src/kernels/kernel.ts";
 import type { Application, Part } from "../../src/programs/application.ts";
@@ -43,6 +44,11 @@ beforeAll(() => {
   shared("plugin.so", "int two(void);\nint plug(void) { return two(); }", ...linked("libtwo.so"));
   compile(sandbox.path("bin/app"), "int one(void);\nint main(void) { return one(); }", linked("libone.so"));
   compile(sandbox.path("bin/plain"), "int main(void) { return 0; }");
+  for (const folder of ["folder/deep", "side/plugins", "side/lib"]) {
+    mkdirSync(sandbox.path(folder), { recursive: true });
+  }
+  copyFileSync(sandbox.path("lib/plugin.so"), sandbox.path("side/plugins/plugin.so"));
+  copyFileSync(sandbox.path("lib/libtwo.so"), sandbox.path("side/lib/libtwo.so"));
   compile(sandbox.path("bin/static"), "int main(void) { return 0; }", ["-static"]);
   sandbox.write({ "data/a": "a", "data/skipped/b": "b", "data/replaced": "old" });
 });
@@ -121,6 +127,50 @@ describeUnless(lacking)("assemble", () => {
     expect(targets(all)).toEqual(["/plain", "/plugins/plugin.so", "/usr/lib/libtwo.so"]);
     const alone = await assembled("plain", kernel("new", glibc), { extras: extras.slice(0, 1) });
     expect(targets(alone)).toEqual(["/lib/libtwo.so", "/plain", "/plugins/plugin.so"]);
+  });
+
+  test("what the ELF files of a folder of --with need comes along", async () => {
+    copyFileSync(sandbox.path("lib/plugin.so"), sandbox.path("folder/deep/plugin.so"));
+    const extras = parseExtras(["folder:/plugins"], { ...{ space, cwd: sandbox.dir, libraryDirectories: [] } });
+    const all = await assembled("plain", kernel("new", glibc), { extras, libraryPath: [sandbox.path("lib")] });
+    expect(targets(all)).toEqual(["/plain", "/plugins", "/usr/lib/libtwo.so"]);
+    expect(all.items.find(({ role }) => role === "library")?.neededBy).toEqual(["/plugins/deep/plugin.so"]);
+  });
+
+  test("and from where they lie in it", async () => {
+    const extras = parseExtras(["side/plugins:/p/plugins"], { ...{ space, cwd: sandbox.dir, libraryDirectories: [] } });
+    const all = await assembled("plain", kernel("new", glibc), { extras });
+    expect([targets(all), all.missing]).toEqual([["/p/lib/libtwo.so", "/p/plugins", "/plain"], []]);
+  });
+
+  test("a folder with more of them than are looked at is told", async () => {
+    const names = Array.from({ length: 2001 }, (_, index) => `${index}.so`);
+    sandbox.write(Object.fromEntries(names.map((name) => [`many/${name}`, "\x7fELF"])));
+    const report = vi.spyOn(context.reporter, "report");
+    const extras = parseExtras(["many"], { ...{ space, cwd: sandbox.dir, libraryDirectories: [] } });
+    await assembled("plain", kernel("new", glibc), { extras });
+    const text = expect.stringContaining(`--with ${sandbox.path("many")} has more than 2000 ELF files`);
+    expect(report.mock.calls).toEqual([[{ kind: "warning", text }]]);
+    report.mockRestore();
+  });
+
+  test("those for other processors bring nothing, and miss nothing", async () => {
+    const foreign = readFileSync(sandbox.path("lib/plugin.so"));
+    // e_machine: AArch64.
+    foreign.writeUInt16LE(183, 18);
+    sandbox.write({ "foreign/plugin.so": foreign });
+    const extras = parseExtras(["foreign"], { ...{ space, cwd: sandbox.dir, libraryDirectories: [] } });
+    const all = await assembled("plain", kernel("new", glibc), { extras });
+    expect([targets(all), all.missing]).toEqual([["/foreign", "/plain"], []]);
+  });
+
+  test("what an ELF file that the arguments name needs comes along", async () => {
+    const part: Part = {
+      ...{ kind: "file", source: sandbox.path("lib/plugin.so"), sourceSpace: "user", target: "/lib/plugin.so" },
+      ...{ role: "data", neededBy: "the arguments" },
+    };
+    const all = await assembled("plain", kernel("new", glibc), { app: { parts: [part] } });
+    expect(targets(all)).toEqual(["/lib/libtwo.so", "/lib/plugin.so", "/plain"]);
   });
 
   test("libraries that are nowhere are told, by name and by what needs them", async () => {

@@ -45,12 +45,21 @@ test("one that is asked for by a path goes by the last part of it", () => {
 describe("a library that is found from the object that needs it keeps that relation", () => {
   test.each([
     ["$ORIGIN/../lib", "/home/me/lib/x.so", "/lib/x.so"],
-    [`\${ORIGIN}/lib`, "/home/me/bin/lib/x.so", "/lib/x.so"],
     ["$ORIGIN", "/home/me/bin/x.so", "/x.so"],
     ["$ORIGIN/../../../usr/lib", "/usr/lib/x.so", "/usr/lib/x.so"],
     ["/home/me/lib", "/home/me/lib/x.so", "/usr/lib/x.so"],
   ])("through %s: %s lands at %s", (through, path, target) => {
     expect(places().of(byOrigin(path, through, PROGRAM.source))).toEqual(file(target));
+  });
+
+  test.each<[LaunchMode, string, string, string]>([
+    ["native", `\${ORIGIN}/lib`, "/home/me/bin/lib/x.so", "/usr/lib/x.so"],
+    ["native", "$ORIGIN/../$LIB", "/home/me/lib64/x.so", "/usr/lib/x.so"],
+    ["native", "$ORIGIN/$PLATFORM", "/home/me/bin/x86_64/x.so", "/usr/lib/x.so"],
+    ["linux", `\${ORIGIN}/lib`, "/home/me/bin/lib/x.so", "/lib/x.so"],
+    ["linux", "$ORIGIN/../$LIB", "/home/me/lib64/x.so", "/lib64/x.so"],
+  ])("as the linker of the image reads the entry: %s, %s, %s lands at %s", (mode, through, path, target) => {
+    expect(places([], mode).of(byOrigin(path, through, PROGRAM.source))).toEqual(file(target));
   });
 
   test("of a library as well", () => {
@@ -70,17 +79,15 @@ describe("a library that is found from the object that needs it keeps that relat
     expect(places([part]).of(needed)).toEqual(file("/lib/x.so"));
   });
 
-  test("and RPATH is the program's for its libraries as well", () => {
-    const all = places();
+  test.each([
+    ["linux", "/lib/b.so"],
+    // OSv's own linker knows no inherited RPATH.
+    ["native", "/usr/lib/b.so"],
+  ] as const)("RPATH is the program's for its libraries as well: %s", (mode, target) => {
+    const all = places([], mode);
     all.of(byOrigin("/home/me/bin/lib/a.so", "$ORIGIN/lib", PROGRAM.source));
     const next = byOrigin("/home/me/bin/lib/b.so", "$ORIGIN/lib", "/home/me/bin/lib/a.so");
-    expect(all.of({ ...next, how: "rpath" })).toEqual(file("/lib/b.so"));
-  });
-
-  test("an entry with more than $ORIGIN in it: from the object that needs it", () => {
-    expect(places().of(byOrigin("/home/me/lib64/x.so", "$ORIGIN/../$LIB", PROGRAM.source))).toEqual(
-      file("/lib64/x.so"),
-    );
+    expect(all.of({ ...next, how: "rpath" })).toEqual(file(target));
   });
 
   test("but not of one whose place is not known", () => {
@@ -125,6 +132,18 @@ describe("a library in a folder of the application", () => {
     const all = places([folder]);
     all.of(library("/opt/plug/in.so"));
     expect(all.of(byOrigin("/opt/plug/two.so", "$ORIGIN", "/opt/plug/in.so"))).toEqual(there("/plug/two.so"));
+  });
+
+  test("keeps its relation to what it needs", () => {
+    const needed = byOrigin("/opt/plug/../side/x.so", "$ORIGIN/../side", "/opt/plug/in.so");
+    expect(places([folder]).of({ ...needed, realPath: "/opt/side/x.so" })).toEqual(file("/side/x.so"));
+    expect(places([folder]).targetOf("/opt/plug/in.so")).toBe("/plug/in.so");
+  });
+
+  test("is found by a link where OSv's own linker does not read the entry", () => {
+    const found = byOrigin("/opt/plug/in.so", `\${ORIGIN}`, "/opt/plug/two.so");
+    expect(places([folder]).of(found)).toMatchObject({ kind: "link", target: "/usr/lib/in.so" });
+    expect(places([folder], "linux").of(found)).toEqual(there("/plug/in.so"));
   });
 
   test("goes in by itself where the folder leaves it out", () => {

@@ -185,12 +185,29 @@ describe("folders", () => {
     [
       "another command leaves it to main",
       project({ scripts: { start: "next start" }, main: "./lib" }, "lib/index.js"),
-      { main: "lib/index.js" },
+      {
+        main: "lib/index.js",
+        notes: ["npm start runs 'next start', which is not of the form 'node FILE': lib/index.js is started instead."],
+      },
     ],
     [
       "a shell's line leaves it to main",
       project({ scripts: { start: "node a.js && node b.js" }, main: "c" }, "a.js", "b.js", "c.js"),
       { main: "c.js" },
+    ],
+    [
+      "a line of a shell with options leaves it to index.js",
+      project({ scripts: { start: "node -r ./pre.js ./index.js && echo done" } }, "pre.js", "index.js"),
+      { main: "index.js", interpreterArgs: [], notes: [expect.stringMatching(/ && echo done'.*: index\.js is/)] },
+    ],
+    [
+      "what is loaded before",
+      project({ scripts: { start: "node --require ./pre.js --import=dotenv/config a.js -r b" } }, "a.js"),
+      {
+        main: "a.js",
+        interpreterArgs: ["--require", "./pre.js", "--import=dotenv/config"],
+        mainArgs: ["-r", "b"],
+      },
     ],
     ["a main without its ending", project({ main: "app" }, "app.js"), { main: "app.js" }],
     ["a main that is not there, where index.js is", project({ main: "gone.js" }, "index.js"), { main: "index.js" }],

@@ -1,6 +1,6 @@
 import { readFileSync, symlinkSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { isSystemPath, systemSpace } from "../../src/programs/system-space.ts";
+import { fileOfSystem, isMountedOver, isSystemPath, systemSpace } from "../../src/programs/system-space.ts";
 import { Sandbox } from "../support/sandbox.ts";
 
 const sandbox = new Sandbox();
@@ -33,6 +33,19 @@ test.each([
   expect(isSystemPath(path)).toBe(expected);
 });
 
+test.each([
+  ["/tmp", true],
+  ["/tmp/x", true],
+  ["/dev/x", true],
+  ["/proc/x", true],
+  ["/sys/x", true],
+  ["/tmpfiles", false],
+  ["/system", false],
+  ["/var/tmp/x", false],
+])("the guest mounts something over %s: %s", (path, expected) => {
+  expect(isMountedOver(path)).toBe(expected);
+});
+
 test("another system's files are found there, its links followed inside it", () => {
   expect(content("/usr/lib/only-there", root)).toBe("there");
   expect(content("/usr/lib/link", root)).toBe("there");
@@ -43,6 +56,15 @@ test("what belongs to a system is never taken from this machine", () => {
   expect(systemSpace(undefined).find("/usr/bin/env")).toBeDefined();
   expect(systemSpace(root).find("/usr/bin/env")).toBeUndefined();
   expect(systemSpace(root).list("/etc")).toBeUndefined();
+});
+
+test("a file of another system: by its name, and where it really lies", () => {
+  const real = `${root}/usr/lib/only-there`;
+  expect(fileOfSystem("/usr/lib/link", root)).toEqual({ named: `${root}/usr/lib/link`, hostPath: real });
+  for (const path of ["/usr/lib", "/usr/bin/env", sandbox.path("mine/file")]) {
+    expect(fileOfSystem(path, root)).toBeUndefined();
+  }
+  expect(fileOfSystem("/usr/bin/env", undefined)).toBeUndefined();
 });
 
 test("a user's own program lies beside the system; what the system has there goes before it", () => {

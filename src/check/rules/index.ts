@@ -10,13 +10,8 @@ import { treeRule } from "./tree.ts";
 
 export type Rule = (image: ImageInCheck) => Iterable<Finding>;
 
-/** In their order: the first finds out what starts, and the others look at that. */
-export const rules: readonly Rule[] = [
-  bootCommandRule,
-  kernelLimitsRule,
-  librariesRule,
-  symbolsRule,
-  callsRule,
-  otherObjectsRule,
-  treeRule,
-];
+/** Of what a boot command starts. In their order: the first finds out what that is, and the others look at it. */
+export const startRules: readonly Rule[] = [bootCommandRule, kernelLimitsRule, librariesRule, symbolsRule, callsRule];
+
+/** Of all that the image has, once it is known what starts. */
+export const contentRules: readonly Rule[] = [otherObjectsRule, treeRule];

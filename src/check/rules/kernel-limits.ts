@@ -63,6 +63,15 @@ function* limits({ kernel }: ImageInCheck, { path, mode, closure }: Started): Ge
     }
     return;
   }
+  if (elf.language === "go" && kernel.kind === "osv") {
+    yield {
+      code: "not-expected-to-run",
+      severity: "error",
+      path,
+      problem: `${path} is a Go program, and those bring their own threads and thread-local storage, for which they need Linux's dynamic loader.`,
+      advice: viaLinux(can.linuxLoader),
+    };
+  }
   if (elf.kind !== "shared-object" && can.tlsLimit !== undefined && elf.tlsSize > can.tlsLimit) {
     yield {
       code: "thread-local-storage",

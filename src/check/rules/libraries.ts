@@ -1,3 +1,5 @@
+import { posix } from "node:path";
+import { lookup } from "../../filesystems/tree-walk.ts";
 import type { Closure, MissingLibrary } from "../../linker/closure.ts";
 import type { Finding } from "../finding.ts";
 import type { ImageInCheck, Started } from "../image.ts";
@@ -90,12 +92,22 @@ export function lack(image: ImageInCheck, { name, refused }: MissingLibrary): st
     : `which the image has only as ${elsewhere}, where the loader does not look`;
 }
 
-export function remedy(image: ImageInCheck, { name, refused }: MissingLibrary): string {
+export function remedy(image: ImageInCheck, { name, refused, neededBy }: MissingLibrary): string {
   const elsewhere = refused.length > 0 ? undefined : elsewhereInImage(image, name);
   if (elsewhere !== undefined) {
     return `Put it, or a link to it, into /usr/lib (ln -s ${elsewhere} usr/lib/${name}).`;
   }
-  return howToGet(name, { ...image, machine: image.kernel.machine });
+  return howToGet(name, { ...image, machine: image.kernel.machine, beside: hostFolders(image, neededBy) });
+}
+
+/** Where on this machine the files came from that lie at these paths of the image, as far as that is known. */
+function hostFolders({ space, tree }: ImageInCheck, paths: readonly string[]): readonly string[] {
+  const folders = paths.flatMap((path) => {
+    const found = space.find(path);
+    const entry = found === undefined ? undefined : lookup(tree, found.realPath);
+    return entry?.type === "file" && entry.content.kind === "host" ? [posix.dirname(entry.content.path)] : [];
+  });
+  return [...new Set(folders)];
 }
 
 function elsewhereInImage(image: ImageInCheck, name: string): string | undefined {

@@ -53,7 +53,7 @@ function isLikely(path: string, { mode }: FileEntry, hasModes: boolean): boolean
   return hasModes && (mode & 0o111) !== 0 && !path.includes(".", path.lastIndexOf("/"));
 }
 
-function otherObjects({ tree, space, started, refused, hasModes }: ImageInCheck): {
+function otherObjects({ tree, space, kernel, started, refused, hasModes }: ImageInCheck): {
   readonly paths: readonly string[];
   readonly isCut: boolean;
 } {
@@ -66,6 +66,7 @@ function otherObjects({ tree, space, started, refused, hasModes }: ImageInCheck)
   );
   const paths: string[] = [];
   for (const { path, entry } of walk(tree)) {
+    if (!kernel.can.native && OSV_BASE.has(path.slice(path.lastIndexOf("/") + 1))) continue;
     if (entry.type !== "file" || loaded.has(path) || refused.has(path) || !isLikely(path, entry, hasModes)) continue;
     const file = space.find(path);
     if (file?.type !== "file" || !quietly(() => withOpenFile(file, isElf))) continue;
@@ -74,6 +75,9 @@ function otherObjects({ tree, space, started, refused, hasModes }: ImageInCheck)
   }
   return { paths, isCut: false };
 }
+
+/** Of osv.bootstrap: OSv's own linker loads them, and other kernels have no use for them. */
+const OSV_BASE: ReadonlySet<string> = new Set(["libenviron.so", "libvdso.so", "libgcc_s.so.1"]);
 
 function quietly(work: () => boolean): boolean {
   try {
@@ -119,7 +123,8 @@ function gather(image: ImageInCheck, [first, ...others]: readonly Closure[], fou
       const finding: Finding = {
         code: "missing-library",
         // A library that lies elsewhere may well be loaded by then, as Java's launcher does with libjvm.so.
-        severity: isElsewhere ? "note" : "warning",
+        // Nor is every program in an image started in it.
+        severity: isElsewhere || program.elf.kind !== "shared-object" ? "note" : "warning",
         path: program.path,
         problem: `needs ${missing.name} when it is opened, ${lack(image, missing)}.`,
         advice: isElsewhere

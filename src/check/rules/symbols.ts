@@ -1,7 +1,9 @@
+import type { Kernel } from "../../kernels/kernel.ts";
 import { type MissingSymbol, missingSymbols } from "../../programs/missing-symbols.ts";
 import type { Finding } from "../finding.ts";
 import type { ImageInCheck, Started } from "../image.ts";
-import { firstFew } from "../phrases.ts";
+import { linuxSymbols } from "../linux-symbols.ts";
+import { firstFew, lowerFirst } from "../phrases.ts";
 import { badElf } from "./boot-command.ts";
 import { PROCESS_CALLS } from "./call-table.ts";
 import { viaLinux, wrongMachine } from "./kernel-limits.ts";
@@ -34,36 +36,49 @@ function* ofProgram(image: ImageInCheck, { closure }: Started): Generator<Findin
     if (known === undefined) byObject.set(symbol.object, [symbol]);
     else known.push(symbol);
   }
+  if (byObject.size === 0) return;
+  const onLinux = linuxSymbols(image);
   for (const [object, symbols] of byObject) {
     const eager = symbols.filter(({ bound }) => bound === "eager");
-    if (eager.length > 0) yield atStart(image, object, eager);
+    if (eager.length > 0) yield atStart(image.kernel, object, { symbols: eager, onLinux });
     const lazy = symbols.filter(({ bound }) => bound === "lazy");
-    if (lazy.length > 0) yield whenUsed(image, object, lazy);
+    if (lazy.length > 0) yield whenUsed(image.kernel, object, { symbols: lazy, onLinux });
   }
 }
 
-function atStart({ kernel }: ImageInCheck, object: string, symbols: readonly MissingSymbol[]): Finding {
+interface Missing {
+  readonly symbols: readonly MissingSymbol[];
+  /** What Linux's C library has, where that is known. */
+  readonly onLinux: ReadonlySet<string> | undefined;
+}
+
+function atStart(kernel: Kernel, object: string, { symbols, onLinux }: Missing): Finding {
   return {
     code: "missing-symbol",
     severity: "error",
     path: object,
     problem: `${object} cannot be loaded without ${named(symbols)}, which neither the image nor ${kernel.title} has.`,
-    advice: viaLinux(kernel.can.linuxLoader, "build it without them"),
+    advice: adviceFor({ symbols, onLinux }, viaLinux(kernel.can.linuxLoader, "build it without them")),
   };
 }
 
-function whenUsed({ kernel }: ImageInCheck, object: string, symbols: readonly MissingSymbol[]): Finding {
+function whenUsed(kernel: Kernel, object: string, { symbols, onLinux }: Missing): Finding {
   const some = symbols.length === 1 ? "it" : "one of them";
   return {
     code: "missing-symbol",
     severity: "note",
     path: object,
     problem: `${object} uses ${named(symbols)}, which neither the image nor ${kernel.title} has: the program is ended when it calls ${some}.`,
-    advice:
-      kernel.can.linuxLoader === "explicit"
-        ? "If it stops there, run it with --launch linux."
-        : "If it stops there, compose with an OSv newer than 0.57.0, and run it with --launch linux.",
+    advice: adviceFor({ symbols, onLinux }, `If it stops there, ${lowerFirst(viaLinux(kernel.can.linuxLoader))}`),
   };
+}
+
+/** Linux's C library is no help with what it lacks itself: such symbols are of a library that nothing names as needed. */
+function adviceFor({ symbols, onLinux }: Missing, viaLinux: string): string {
+  const nowhere = onLinux === undefined ? [] : symbols.filter(({ symbol }) => !onLinux.has(symbol));
+  if (nowhere.length === 0) return viaLinux;
+  const link = `Linux's C library lacks ${named(nowhere)} as well: link with the library that has ${nowhere.length === 1 ? "it" : "them"}, and put that in.`;
+  return nowhere.length === symbols.length ? link : `${viaLinux} ${link}`;
 }
 
 function named(symbols: readonly MissingSymbol[]): string {

@@ -39,7 +39,7 @@ async function check(input: Input, context: CommandContext): Promise<Checked> {
   const folder = target === undefined ? context.cwd : resolve(context.cwd, target);
   const isFolder = statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
   if (target === undefined || (isFolder && isProject(folder))) return await checkProject(folder, input, context);
-  const named = isStored(target, context) ? undefined : findProgram(target, context);
+  const named = isStored(target, context) ? undefined : findProgram(target, context, input.text("sysroot"));
   return named === undefined ? checkStored(target, input, context) : await checkProgram(named.path, input, context);
 }
 

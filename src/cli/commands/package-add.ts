@@ -1,5 +1,7 @@
 import { resolve } from "node:path";
-import { readProgramRecord } from "../../programs/record.ts";
+import { quotePath } from "../../filesystems/names.ts";
+import { shellQuote } from "../../instances/shell-quote.ts";
+import { type RecordedProgram, readProgramRecord } from "../../programs/record.ts";
 import { DEFAULT_LOADER } from "../../store/loaders.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import { findLoaderOrFile } from "../find-image.ts";
@@ -16,11 +18,16 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
   const recorded = readProgramRecord(project.dir);
   const options = programOptions(input, context);
   const added = paths.map((path) => recordOf(path, options, project));
-  const others = (recorded?.programs ?? []).filter(({ path }) => !added.some((program) => program.path === path));
+  const programs = new Map(recorded?.programs.map((program) => [program.path, program]));
+  for (const program of added) {
+    tellDropped(programs.get(program.path), program, context);
+    // One that is there keeps its place: the first one is what the project starts.
+    programs.set(program.path, program);
+  }
   const loaderName = input.text("loader_image") ?? recorded?.loader;
   return await updatePrograms(
     {
-      ...{ project, recorded, loaderName, programs: [...others, ...added] },
+      ...{ project, recorded, loaderName, programs: [...programs.values()] },
       loader: findLoaderOrFile(loaderName ?? DEFAULT_LOADER, context),
       conflicts: input.on("force") ? "replace" : "refuse",
       dryRun: input.on("dry-run"),
@@ -28,3 +35,32 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
     context,
   );
 }
+
+/** The flags of this time count, and not those of before: what nobody said again is gone, which may surprise. */
+function tellDropped(before: RecordedProgram | undefined, now: RecordedProgram, { reporter }: CommandContext): void {
+  const kept = new Set(flagsOf(now).map(([flag, value]) => (SINGLE.has(flag) ? flag : `${flag} ${value}`)));
+  const dropped = (before === undefined ? [] : flagsOf(before)).filter(
+    ([flag, value]) => !kept.has(SINGLE.has(flag) ? flag : `${flag} ${value}`),
+  );
+  if (dropped.length === 0) return;
+  const flags = dropped.map(([flag, value]) => (value === "" ? flag : `${flag} ${shellQuote([value])}`));
+  reporter.report({
+    kind: "warning",
+    text: `${quotePath(now.path)} was added with ${flags.join(" ")} before, and now is not. To keep that, give it again.`,
+  });
+}
+
+function flagsOf(program: RecordedProgram): readonly (readonly [flag: string, value: string])[] {
+  const single = (flag: string, value: string | undefined) => (value === undefined ? [] : [[flag, value] as const]);
+  return [
+    ...single("--launch", program.launch),
+    ...single("--interpreter", program.interpreter),
+    ...single("--sysroot", program.sysroot),
+    ...program.libraryPath.map((value) => ["--library-path", value] as const),
+    ...program.with.map((value) => ["--with", value] as const),
+    ...(program.trim ? [] : [["--no-trim", ""] as const]),
+  ];
+}
+
+/** Another value of these takes the place of the one before. */
+const SINGLE: ReadonlySet<string> = new Set(["--launch", "--interpreter", "--sysroot"]);

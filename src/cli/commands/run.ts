@@ -21,7 +21,8 @@ import { openStore } from "../store.ts";
 
 export async function run(input: Input, context: CommandContext): Promise<Answer> {
   const name = input.arg("name");
-  const named = name === undefined || isStored(name, context) ? undefined : findProgram(name, context);
+  const named =
+    name === undefined || isStored(name, context) ? undefined : findProgram(name, context, input.text("sysroot"));
   if (named?.kind === "program") return await runProgram(named.path, input, context);
   if (input.args("args").length > 0) throw argumentsWithoutProgram(name);
   for (const flag of PROGRAM_FLAGS) {

@@ -33,6 +33,8 @@ export async function describeApplication(request: ApplicationRequest, context: 
 
 /** What is a script of the user starts where it lies, as it would here: "open('data.json')" finds its file. */
 function inFolder(application: Application): Application {
+  // Words for an interpreter that is the program itself are relative to the root.
+  if (application.recognised.kind === "elf") return application;
   const isThere = application.parts.some(({ target }) => target === APP_FOLDER || isWithin(target, APP_FOLDER));
   return isThere ? { ...application, workingDirectory: APP_FOLDER } : application;
 }

@@ -18,7 +18,7 @@ export function checkJar(path: string): void {
   throw notRunnable(
     path,
     "does not say which class to start: there is no Main-Class in its manifest",
-    "Build a jar that can be started, or name the class: capstan run java -- -cp ./FILE.jar CLASS.",
+    "Build a jar that can be started, or name the class: capstan run /usr/bin/java -- -cp ./FILE.jar CLASS.",
   );
 }
 

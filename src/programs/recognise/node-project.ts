@@ -1,6 +1,8 @@
 import { existsSync, statSync } from "node:fs";
 import { join, posix } from "node:path";
+import { quotePath } from "../../filesystems/names.ts";
 import type { Recognised } from "../application.ts";
+import { parseNodeCommand } from "../interpreters/node/command.ts";
 import { type PackageJson, readPackageJson } from "./package-json.ts";
 import { notRunnable } from "./refusal.ts";
 import { wordsOf } from "./words.ts";
@@ -23,6 +25,7 @@ export function recogniseNodeProject(folder: string): Recognised {
     main: start.main,
     ...(start.mainArgs === undefined ? {} : { mainArgs: start.mainArgs }),
     ...(start.env === undefined ? {} : { env: start.env }),
+    ...(start.notes === undefined ? {} : { notes: start.notes }),
   };
 }
 
@@ -31,6 +34,7 @@ interface Start {
   readonly mainArgs?: readonly string[];
   readonly interpreterArgs?: readonly string[];
   readonly env?: ReadonlyMap<string, string>;
+  readonly notes?: readonly string[];
 }
 
 interface Place {
@@ -52,9 +56,15 @@ function startOf(json: PackageJson, place: Place): Start {
   const [bin] = json.bin.length === 1 ? json.bin : [];
   for (const candidate of [json.main, bin, ...DEFAULTS]) {
     const main = candidate === undefined ? undefined : fileFor(candidate, place);
-    if (main !== undefined) return { main };
+    if (main !== undefined)
+      return json.start === undefined ? { main } : { main, notes: [insteadNote(json.start, main)] };
   }
   throw nothingToStart(json, place);
+}
+
+function insteadNote(start: string, main: string): string {
+  const shown = start.length > LONGEST_SHOWN ? `${start.slice(0, LONGEST_SHOWN)}…` : start;
+  return `npm start runs ${quotePath(shown)}, which is not of the form 'node FILE': ${main} is started instead.`;
 }
 
 function nothingToStart(json: PackageJson, { manifest }: Place): Error {
@@ -109,13 +119,12 @@ function nodeCommand(command: string): Start | undefined {
     words.shift();
   }
   if (words.shift() !== "node") return undefined;
-  const at = words.findIndex((word, index) => !word.startsWith("-") && !TAKES_A_VALUE.has(words[index - 1] ?? ""));
-  const main = words[at];
-  if (main === undefined) return undefined;
+  const { options, script, args } = parseNodeCommand(words);
+  if (script === undefined) return undefined;
   return {
-    main,
-    mainArgs: words.slice(at + 1),
-    interpreterArgs: words.slice(0, at).filter((word) => !word.startsWith("--watch")),
+    main: script,
+    mainArgs: args,
+    interpreterArgs: options.filter((word) => !word.startsWith("--watch")),
     ...(env.size > 0 ? { env } : {}),
   };
 }
@@ -126,15 +135,6 @@ const ENDINGS = [".js", ".cjs", ".mjs"];
 /** Not .ts, .json, .node: those are no start of a program. */
 const RUNNABLE = /\.[cm]?js$|(^|\/)[^./]+$/;
 const VARIABLE = /^[A-Za-z_]\w*=/;
+const LONGEST_SHOWN = 200;
 const LONGEST_COMMAND = 10_000;
 const SHELL_SYNTAX = /[&|;<>$`()*?#\\\n]/;
-/** Options of node whose value is the next word. */
-const TAKES_A_VALUE = new Set([
-  "-r",
-  "--require",
-  "--import",
-  "--loader",
-  "--experimental-loader",
-  "-C",
-  "--conditions",
-]);

@@ -1,3 +1,4 @@
+import { symlinkSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { requiresOf } from "../../../src/programs/interpreters/node/requires.ts";
 import { ELF, partsOf, World } from "./world.ts";
@@ -29,10 +30,29 @@ const world = new World().system({ "usr/bin/node": ELF }).user({
   "project/node_modules/tool/deep/y.js": "4",
   "project/node_modules/.package-lock.json":
     '{"packages":{"":{"dev":true},"node_modules/tool":{"dev":true},"node_modules/kept":{}}}',
+  "ws/node_modules/dep/package.json": '{"dependencies":{"deeper":"1","@s/c":"1","b":"1"}}',
+  "ws/node_modules/dep/index.d.ts": "1",
+  "ws/node_modules/deeper/package.json": '{"dependencies":{"dep":"1"}}',
+  "ws/node_modules/deeper/node_modules/own/x.js": "",
+  "ws/node_modules/@s/c/package.json": "{",
+  "ws/node_modules/listed/x.js": "",
+  "ws/node_modules/both/x.js": "",
+  "ws/node_modules/tool/x.js": "",
+  "ws/node_modules/pre/register.js": "",
+  "ws/packages/b/package.json": "{}",
+  "ws/packages/a/package.json":
+    '{"name":"a","scripts":{"start":"node -r ./pre --import=../first.js -r pre/register i.js"},"dependencies":{"listed":"1","../../x":"1"}}',
+  "ws/packages/a/i.js": 'require("dep/x"); require("both"); require("a"); require("gone")',
+  "ws/packages/first.js": 'require("../lib/x.json")',
+  "ws/lib/x.json": "1",
+  "ws/packages/a/pre.js": 'require("absent")',
+  "ws/packages/a/node_modules/both/x.js": "",
   "broken/package.json": "{}",
   "broken/index.js": "",
   "broken/node_modules/.package-lock.json": "{",
 });
+symlinkSync("../packages/a", `${world.home}/ws/node_modules/a`);
+symlinkSync("../packages/b", `${world.home}/ws/node_modules/b`);
 afterAll(() => world.remove());
 
 test.each<[path: string, args: readonly string[], parts: readonly string[]]>([
@@ -62,6 +82,65 @@ test.each<[path: string, args: readonly string[], parts: readonly string[]]>([
   expect(partsOf(application, world)).toEqual(parts);
   expect(application).toMatchObject({ args, executable: { source: "/usr/bin/node", target: "/usr/bin/node" } });
   expect(application.prefersLinux).toMatch(/proc\/self\/maps/);
+});
+
+describe("a project of a workspace", () => {
+  test("has the packages of the folders above it, and what those need", async () => {
+    const application = await world.application("ws/packages/a");
+    const above = ["dep", "pre", "listed", "deeper", "@s/c", "b"];
+    expect(partsOf(application, world)).toEqual([
+      ...above.map((name) => `folder /node_modules/${name} < ~/ws/node_modules/${name}`),
+      "folder /app < ~/ws/packages/a",
+      "file /first.js < ~/ws/packages/first.js",
+      "file /lib/x.json < ~/ws/lib/x.json",
+    ]);
+    expect(application.notes).toEqual([
+      "The packages gone, absent are in no node_modules folder: run npm install first.",
+    ]);
+    expect(application.trimmed).toEqual([{ what: "type declarations", files: 1, bytes: 1 }]);
+  });
+
+  test("has the files that are loaded first by their places in the image", async () => {
+    const { args } = await world.application("ws/packages/a");
+    expect(args).toEqual(["-r", "/app/pre", "--import=/first.js", "-r", "pre/register", "/app/i.js"]);
+  });
+});
+
+test("a start script that is not followed is told", async () => {
+  world.user({ "next/package.json": '{"scripts":{"start":"next start"}}', "next/server.js": "" });
+  expect((await world.application("next")).notes).toEqual([
+    "npm start runs 'next start', which is not of the form 'node FILE': server.js is started instead.",
+  ]);
+});
+
+describe("node as the program", () => {
+  test.each<[userArgs: readonly string[], cwd: string, parts: readonly string[]]>([
+    [["a.js"], "alone", ["file /a.js < ~/alone/a.js"]],
+    [
+      ["--no-warnings", "-r", "./lib/c.mjs", "./src/b.js", "x"],
+      "many",
+      ["src/d/index.js", "src/data.json", "package.json", "lib/c.mjs", "src/b.js"].map(
+        (path) => `file /${path} < ~/many/${path}`,
+      ),
+    ],
+    [["a"], "bare/src", ["folder /node_modules < ~/bare/node_modules", "file /a.js < ~/bare/src/a.js"]],
+    [["-e", "1", "a.js"], "alone", ["file /a.js < ~/alone/a.js"]],
+    [["--version"], "alone", []],
+    [["gone.js"], "alone", []],
+  ])("%j in %s", async (userArgs, cwd, parts) => {
+    const application = await world.application("/usr/bin/node", { userArgs, cwd: `${world.home}/${cwd}` });
+    expect(partsOf(application, world)).toEqual(parts);
+    expect(application).toMatchObject({ args: [] });
+    expect(application.workingDirectory).toBeUndefined();
+  });
+
+  test("what a script loads keeps its path where the script is named by its whole path", async () => {
+    const path = `${world.home}/many/src/b.js`;
+    const { parts } = await world.application("/usr/bin/node", { userArgs: [path] });
+    expect(parts.map(({ target }) => target).filter((target) => target !== path)).toEqual(
+      ["src/d/index.js", "src/data.json", "package.json"].map((name) => `${world.home}/many/${name}`),
+    );
+  });
 });
 
 test("variables of the start script count", async () => {

@@ -177,6 +177,9 @@ describe("other ways to start", () => {
     "sibling.py": "",
     "srv/serve.py": "import near",
     "srv/near.py": "",
+    "top.py": "import sibling",
+    "app/in.py": "import by",
+    "app/by.py": "",
   });
   afterAll(() => world.remove());
 
@@ -213,6 +216,20 @@ describe("other ways to start", () => {
       undefined,
     ],
     ["/usr/bin/python3", ["serve.py"], [], [], undefined],
+    [
+      "/usr/bin/python3",
+      ["top.py", "x"],
+      [],
+      ["file /sibling.py < ~/sibling.py", "file /top.py < ~/top.py"],
+      undefined,
+    ],
+    [
+      "/usr/bin/python3",
+      ["app/in.py"],
+      [],
+      ["file /app/by.py < ~/app/by.py", "file /app/in.py < ~/app/in.py"],
+      undefined,
+    ],
   ])("%s %j", async (path, userArgs, args, parts, pythonPath) => {
     const application = await world.application(path, { userArgs });
     expect(partsOf(application, world)).toEqual([LIBRARY, "file /etc/python3.11/sitecustomize.py", ...parts]);

@@ -43,9 +43,13 @@ export class World {
 
   /** Of a path in the user's folder, or in the system's by its leading slash. */
   async application(path: string, asked: Asked = {}): Promise<Application> {
+    const space = hostSpace(this.root);
+    const recognised = path.startsWith("/")
+      ? recognise(this.root + path, space.find(path)?.hostPath)
+      : recognise(join(this.home, path));
     const request: ApplicationRequest = {
-      recognised: recognise(path.startsWith("/") ? this.root + path : join(this.home, path)),
-      space: hostSpace(this.root),
+      recognised,
+      space,
       isThisMachine: asked.isThisMachine ?? false,
       interpreter: asked.interpreter,
       trim: asked.trim ?? true,

@@ -4,19 +4,22 @@ import { MiB } from "../../../support/bytes.ts";
 import { requiresOf } from "./requires.ts";
 
 export interface NodeScan {
-  /** The script and what it loads by relative paths, as absolute paths; the script is the first. */
+  /** The scripts and what they load by relative paths, as absolute paths; the scripts come first. */
   readonly files: readonly string[];
   /** Folders node_modules that hold packages which these files name. */
   readonly packages: readonly string[];
+  /** The packages that these files name, found or not. */
+  readonly names: readonly string[];
   /** The package.json that says what kind of modules the files are ("type"), where there is one. */
   readonly manifest: string | undefined;
   /** Names of packages that are in no node_modules, and are none of Node.js itself. */
   readonly missing: readonly string[];
 }
 
-/** Follows `require` and `import` from a script through the user's own files. What is put together at run time cannot be seen. */
-export function scanScript(script: string, space: FileSpace): NodeScan {
-  const files = [script];
+/** Follows `require` and `import` from scripts through the user's own files. What is put together at run time cannot be seen. */
+export function scanScripts(scripts: readonly [string, ...string[]], space: FileSpace): NodeScan {
+  const files: string[] = [...new Set(scripts)];
+  const names = new Set<string>();
   const packages = new Set<string>();
   const missing = new Set<string>();
   for (let at = 0; at < files.length && at < MOST_FILES; at++) {
@@ -27,14 +30,21 @@ export function scanScript(script: string, space: FileSpace): NodeScan {
       if (found !== undefined && !files.includes(found)) files.push(found);
     }
     for (const name of bare) {
-      const packageName = name.split("/", name.startsWith("@") ? 2 : 1).join("/");
+      const packageName = packageOf(name);
       if (name.startsWith("#") || OWN_MODULES.has(packageName)) continue;
+      names.add(packageName);
       const folder = modulesFolder(packageName, posix.dirname(path), space);
       if (folder === undefined) missing.add(packageName);
       else packages.add(folder);
     }
   }
-  return { files, packages: [...packages], manifest: manifestOf(script, space), missing: [...missing] };
+  const manifest = manifestOf(scripts[0], space);
+  return { files, packages: [...packages], names: [...names], manifest, missing: [...missing] };
+}
+
+/** "a" of "a/b/c", "@a/b" of "@a/b/c". */
+export function packageOf(name: string): string {
+  return name.split("/", name.startsWith("@") ? 2 : 1).join("/");
 }
 
 /** The deepest folder that all of these lie in. */
@@ -47,13 +57,14 @@ export function commonFolder(paths: readonly string[]): string {
 }
 
 /** As require() does: the file itself, with an extension, or the index of a folder. */
-function resolveFile(path: string, space: FileSpace): string | undefined {
+export function resolveFile(path: string, space: FileSpace): string | undefined {
   return ["", ".js", ".json", ".cjs", ".mjs", ".node", "/index.js", "/index.cjs", "/index.json"]
     .map((ending) => path + ending)
     .find((candidate) => space.find(candidate)?.type === "file");
 }
 
-function modulesFolder(name: string, from: string, space: FileSpace): string | undefined {
+/** The node_modules that a file in the folder `from` has a package from. */
+export function modulesFolder(name: string, from: string, space: FileSpace): string | undefined {
   return foldersUp(from)
     .map((folder) => posix.join(folder, "node_modules"))
     .find((folder) => space.find(`${folder}/${name}`)?.type === "directory");

@@ -74,8 +74,8 @@ function ofArguments(words: readonly string[], cwd: string): PythonStart {
 /** It goes into the image like every file that a word names; here are its modules. */
 function ofArgument(word: string, cwd: string): PythonStart {
   const path = resolve(cwd, word);
-  if (!word.includes("/") || userSpace.find(path)?.type !== "file") return NOTHING;
-  const target = isAbsolute(word) ? path : posix.join("/", word);
+  if (userSpace.find(path)?.type !== "file") return NOTHING;
+  const target = isAbsolute(word) ? path : posix.resolve("/", word);
   return { ...NOTHING, sources: found([path]), localFolder: dirname(path), localTarget: posix.dirname(target) };
 }
 
