@@ -1,9 +1,11 @@
 import { quotePath } from "../filesystems/names.ts";
+import { parseRequirement, type VersionRange } from "../project/versions.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import { nearest } from "../support/suggest.ts";
 
 /** A package that something asks for. */
 export interface Requirement {
+  /** Its name, with a range of versions or without: `osv.cli`, `osv.cli >=1.2`. */
   readonly name: string;
   /** For messages: `this project`, `the runtime node`, or the name of a package. */
   readonly requiredBy: string;
@@ -21,13 +23,15 @@ export interface ResolveOptions<Loaded extends Requiring> {
 /** What `load` returns has to say what it requires; all else about it is the caller's. */
 export interface Requiring {
   readonly require: readonly string[];
+  readonly version?: string | undefined;
 }
 
 /**
  * All packages that the roots need, each once, every package behind those that it requires: the order in which they
  * are laid over one another, and so which file wins.
  *
- * Errors: CapstanError `dependency-cycle` that shows the cycle, `package-missing` that says who asks for it.
+ * Errors: CapstanError `dependency-cycle` that shows the cycle, `package-missing` and `package-version` that say who asks
+ * for it.
  */
 export async function resolveDependencies<Loaded extends Requiring>(
   options: ResolveOptions<Loaded>,
@@ -37,11 +41,16 @@ export async function resolveDependencies<Loaded extends Requiring>(
     // A stack of our own: chains of requirements may be longer than the engine's.
     const open: Step<Loaded>[] = [];
     const opened = new Set<string>();
-    const enter = async (wanted: Requirement): Promise<void> => {
-      if (resolved.has(wanted.name)) return;
-      if (opened.has(wanted.name)) throw cycleError([...open.map((step) => step.name), wanted.name]);
-      open.push({ name: wanted.name, loaded: await loadOne(wanted, options), next: 0 });
-      opened.add(wanted.name);
+    const enter = async ({ name: text, requiredBy }: Requirement): Promise<void> => {
+      const { name, range } = requirementOf(text);
+      const before = resolved.get(name);
+      if (before === undefined && opened.has(name)) throw cycleError([...open.map((step) => step.name), name]);
+      const loaded = before ?? (await loadOne({ name, requiredBy }, options));
+      if (range?.accepts(loaded.version) === false)
+        throw versionError({ name, requiredBy }, range.text, loaded.version);
+      if (before !== undefined) return;
+      open.push({ name, loaded, next: 0 });
+      opened.add(name);
     };
     await enter(root);
     for (let step = open.at(-1); step !== undefined; step = open.at(-1)) {
@@ -82,10 +91,28 @@ async function loadOne<Loaded extends Requiring>(
   );
 }
 
+/** What is no requirement is refused where manifests are read; here it is the name of a package that nobody has. */
+function requirementOf(text: string): { readonly name: string; readonly range: VersionRange | undefined } {
+  const parsed = parseRequirement(text);
+  return "problem" in parsed ? { name: text, range: undefined } : parsed;
+}
+
+function versionError(wanted: Requirement, range: string, version: string | undefined): CapstanError {
+  const found = version === undefined ? "does not say its version" : `is ${version}`;
+  return new CapstanError(
+    `The package ${quotePath(wanted.name)} in the local store ${found}, and ${wanted.requiredBy} requires ${range}`,
+    {
+      code: "package-version",
+      hint: `Fetch another one: capstan package pull '${wanted.name} ${range}'`,
+      exitCode: ExitCode.noInput,
+    },
+  );
+}
+
 /** What to do about a package that the store lacks; `meant` is one that it has, of nearly that name. */
 export function howToGet(name: string, meant: string | undefined): string {
-  const otherwise = meant === undefined ? "Download" : `Did you mean '${meant}'? Otherwise download`;
-  return `${otherwise} ${name}.mpm and run 'capstan package import ${name}.mpm', or run it in the folder of its project.`;
+  const otherwise = meant === undefined ? "Fetch" : `Did you mean '${meant}'? Otherwise fetch`;
+  return `${otherwise} it with 'capstan package pull ${name}' (or --pull-missing), or run 'capstan package import' in the folder of its project.`;
 }
 
 /** Shows what lies on the cycle, from its first package back to the same one; the middle of a very long one is left out. */

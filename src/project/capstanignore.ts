@@ -37,6 +37,7 @@ export const ALWAYS_IGNORED: readonly string[] = [
   "/.capstanignore",
   "/.gitignore",
   "/volumes",
+  "/capstan.lock",
 ];
 
 const FILE_NAME = ".capstanignore";

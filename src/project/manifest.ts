@@ -1,4 +1,5 @@
 import { nameProblem } from "./names.ts";
+import { requirementProblem } from "./versions.ts";
 import { formatYaml, readYaml, readYamlFile, type YamlFileOptions, type YamlMap } from "./yaml-file.ts";
 
 /** meta/package.yaml of a project, and NAME.yaml beside a package in a store. */
@@ -7,7 +8,7 @@ export interface PackageManifest {
   readonly title: string;
   readonly author: string;
   readonly version?: string;
-  /** Names of packages, in the order in which they are copied into an image. */
+  /** Packages, in the order in which they are copied into an image: names, with a range of versions or without. */
   readonly require: readonly string[];
   /** Kept and written back; nothing uses it. */
   readonly binary: ReadonlyMap<string, string>;
@@ -91,7 +92,7 @@ function readManifest(root: YamlMap): PackageManifest {
     title: title ?? "",
     author: author ?? "",
     ...present("version", root.string("version")),
-    require: root.strings("require", (text) => nameProblem(text, "a package")),
+    require: root.strings("require", requirementProblem),
     binary: root.stringMap("binary"),
     ...present("created", root.string("created")),
     ...present("platform", root.string("platform")),

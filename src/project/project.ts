@@ -10,6 +10,7 @@ import { type RunConfig, readRunConfigFile } from "./run-config.ts";
 import { findRuntime } from "./runtimes/index.ts";
 import { runConfigTemplate } from "./template.ts";
 import { quoted } from "./text-file.ts";
+import { requirementProblem } from "./versions.ts";
 
 /** What the user wrote, parsed and checked once. */
 export interface Project {
@@ -116,7 +117,7 @@ function newManifest(input: InitProjectInput, now: Date): PackageManifest {
     );
   }
   const require = input.require ?? [];
-  const problems = [nameProblem(name, "a package"), ...require.map((other) => nameProblem(other, "a package"))];
+  const problems = [nameProblem(name, "a package"), ...require.map(requirementProblem)];
   const [first, ...others] = problems.filter((problem) => problem !== undefined);
   if (first !== undefined) {
     throw usage(first, "Choose another name.", others.length === 0 ? [] : [first, ...others]);

@@ -104,7 +104,7 @@ describe("a package that is missing", () => {
     const error = await failureOf(() => resolveNames({ app: ["lib"], lib: ["osv.gone"] }, "app"));
     expect(error.code).toBe("package-missing");
     expect(error.message).toContain("'osv.gone', which lib requires");
-    expect(error.hint).toContain("capstan package import osv.gone.mpm");
+    expect(error.hint).toContain("capstan package pull osv.gone");
     expect(error.hint).toContain("capstan package import");
     expect(error.exitCode).toBe(66);
   });

@@ -133,6 +133,8 @@ describe("what is always left out", () => {
     ["/.gitignore", true],
     ["/volumes/", true],
     ["/volumes.txt", false],
+    ["/capstan.lock", true],
+    ["/a/capstan.lock", false],
     ["/", false],
   ])("%s: %s", (path, expected) => {
     expect(ignores("", path)).toBe(expected);
@@ -148,6 +150,7 @@ describe("what is always left out", () => {
       "/.capstanignore",
       "/.gitignore",
       "/volumes",
+      "/capstan.lock",
     ]);
   });
 
