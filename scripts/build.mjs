@@ -26,6 +26,8 @@ const { metafile } = await esbuild.build({
   sourcemap: "linked",
   minifySyntax: true,
   legalComments: "none",
+  // undici is CommonJS, and asks for Node's own modules by a function that modules of the new kind have not.
+  banner: { js: 'import { createRequire } from "node:module";const require = createRequire(import.meta.url);' },
   chunkNames: "chunks/[name]-[hash]",
   define: { "globalThis.CAPSTAN_VERSION": JSON.stringify(version) },
   // The package's ES modules: its build for Node is CommonJS, which cannot be split or shaken.

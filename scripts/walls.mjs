@@ -17,6 +17,8 @@ const ALLOWED = {
   config: ["support", "project"],
   packages: ["support", "filesystems", "project"],
   store: ["support", "filesystems", "disks", "project", "packages"],
+  remotes: ["support", "filesystems", "project", "packages", "store"],
+  hosting: ["support", "filesystems", "disks", "project", "packages", "store", "remotes"],
   programs: ["support", "filesystems", "project", "elf", "linker", "kernels", "distributions"],
   check: ["support", "filesystems", "project", "elf", "linker", "kernels", "distributions", "programs"],
   compose: [
@@ -50,6 +52,8 @@ const ALLOWED = {
     "packages",
     "store",
     "compose",
+    "remotes",
+    "hosting",
     "instances",
   ],
 };

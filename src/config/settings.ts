@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { readYamlFile } from "../project/yaml-file.ts";
 import type { Context } from "../support/context.ts";
 import { CapstanError } from "../support/errors.ts";
+import { type RemoteSetting, readRemoteSettings } from "./remotes.ts";
 
 /** A value, and where it came from: shown by `config print`. */
 export interface Setting<T> {
@@ -22,6 +23,8 @@ export interface Settings {
   /** Undefined: looked for on the PATH and in the usual places. */
   readonly qemuPath: Setting<string | undefined>;
   readonly qemuBridgeHelper: Setting<string | undefined>;
+  /** In the order in which they are asked; empty: the default. */
+  readonly remotes: Setting<readonly RemoteSetting[]>;
 }
 
 const DEFAULT_URL = "https://mikelangelo-capstan.s3.amazonaws.com/";
@@ -31,6 +34,7 @@ interface ConfigFile {
   readonly releaseTag: string | undefined;
   readonly disableKvm: boolean | undefined;
   readonly qemuAioType: AioType | undefined;
+  readonly remotes: readonly RemoteSetting[];
 }
 
 /**
@@ -57,6 +61,7 @@ export function readSettings(context: Pick<Context, "env" | "cwd">): Settings {
     ),
     qemuPath: choose([inEnvironment(text(env.CAPSTAN_QEMU_PATH))], undefined),
     qemuBridgeHelper: choose([inEnvironment(text(env.CAPSTAN_QEMU_BRIDGE_HELPER))], undefined),
+    remotes: choose([inFile(file === undefined || file.remotes.length === 0 ? undefined : file.remotes)], []),
   };
 }
 
@@ -91,6 +96,7 @@ function readConfigFile(path: string): ConfigFile | undefined {
     repositoryUrl: root.string("repo_url"),
     releaseTag: root.string("release_tag"),
     disableKvm: root.flag("disable_kvm"),
+    remotes: readRemoteSettings(root),
     qemuAioType: asAioType(root.string("qemu_aio_type", (value) => wrongAioType(value))),
   }));
 }

@@ -1,4 +1,4 @@
-import { formatYaml, readYamlFile } from "../project/yaml-file.ts";
+import { formatYaml, readYaml, readYamlFile, type YamlMap } from "../project/yaml-file.ts";
 
 /** What index.yaml says of an image; undefined is unknown. */
 export interface ImageMeta {
@@ -30,15 +30,12 @@ export function formatImageIndex(meta: ImageMeta): string {
 
 /** Loaders from elsewhere often have no index: then nothing is known, and that is no error. */
 export function readImageIndex(path: string): ImageMeta {
-  const meta = readYamlFile(path, { name: path, unknownKeys: "ignore" }, (root) => ({
-    version: root.string("version") || undefined,
-    created: root.string("created") || undefined,
-    description: root.string("description") || undefined,
-    build: root.string("build") || undefined,
-    platform: root.string("platform") || undefined,
-    inputs: root.string("inputs") || undefined,
-  }));
-  return meta ?? {};
+  return readYamlFile(path, { name: path, unknownKeys: "ignore" }, readMeta) ?? {};
+}
+
+/** The same of a text; `name` is what messages call it. Error: CapstanError `bad-yaml`. */
+export function parseImageIndex(source: Uint8Array | string, name: string): ImageMeta {
+  return readYaml(source, { name, unknownKeys: "ignore" }, readMeta);
 }
 
 /** The time of making as index.yaml has it: local, to the minute, without a zone. */
@@ -46,4 +43,15 @@ export function formatLocalTime(time: Date): string {
   const two = (value: number) => String(value).padStart(2, "0");
   const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
   return `${day} ${two(time.getHours())}:${two(time.getMinutes())}`;
+}
+
+function readMeta(root: YamlMap): ImageMeta {
+  return {
+    version: root.string("version") || undefined,
+    created: root.string("created") || undefined,
+    description: root.string("description") || undefined,
+    build: root.string("build") || undefined,
+    platform: root.string("platform") || undefined,
+    inputs: root.string("inputs") || undefined,
+  };
 }

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, openSync, readSync, renameSync, statSync } from "node:fs";
 import { hasBootSignature } from "../disks/mbr.ts";
 import { openDisk } from "../disks/probe.ts";
 import type { Context } from "../support/context.ts";
@@ -29,6 +29,8 @@ export async function importImage(
     /** The ELF of the same kernel, kept beside the image. */
     readonly kernel?: string | undefined;
     readonly meta?: ImageMeta;
+    /** Whether the file, which is on the store's disk then, is moved and not copied. */
+    readonly move?: boolean | undefined;
   },
   context: Pick<Context, "now" | "signal" | "reporter">,
 ): Promise<ImportedImage> {
@@ -37,11 +39,14 @@ export async function importImage(
   if (image.kernel !== undefined) checkKernel(image.kernel);
   const stage = stageImage(layout, full, { now: context.now(), signal: context.signal });
   try {
-    await copyToNew(image.file, stage.temporaryPath, {
-      signal: context.signal,
-      onProgress: (done, total) =>
-        context.reporter.report({ kind: "progress", text: `Importing ${full}`, done, total, unit: "bytes" }),
-    });
+    if (image.move === true) renameSync(image.file, stage.temporaryPath);
+    else {
+      await copyToNew(image.file, stage.temporaryPath, {
+        signal: context.signal,
+        onProgress: (done, total) =>
+          context.reporter.report({ kind: "progress", text: `Importing ${full}`, done, total, unit: "bytes" }),
+      });
+    }
     // The copy is what counts: the file may have been written to in the meantime.
     const format = checkDisk(stage.temporaryPath, image.file);
     const created = image.meta?.created ?? formatLocalTime(context.now());

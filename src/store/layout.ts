@@ -7,6 +7,7 @@ import type { ImageName } from "./names.ts";
  *     packages/NAME.mpm, NAME.yaml
  *     repository/[NS/]NAME/NAME.qemu, index.yaml, NAME.elf
  *     instances/
+ *     origins/KIND@NAME@VERSION@ARCH.json
  *     cache/
  */
 export interface Layout {
@@ -19,6 +20,12 @@ export interface Layout {
   readonly locks: string;
   /** What is made for programs of this machine and costs time, such as byte code. */
   readonly programs: string;
+  /** Files that are being fetched: what is half there is resumed. */
+  readonly downloads: string;
+  /** Answers of remotes, by their addresses. */
+  readonly answers: string;
+  /** What was fetched under which name and version, with its digest. */
+  readonly origins: string;
 }
 
 export function layoutOf(root: string): Layout {
@@ -30,6 +37,9 @@ export function layoutOf(root: string): Layout {
     packageIndexes: join(root, "cache", "packages"),
     locks: join(root, "cache", "locks"),
     programs: join(root, "cache", "programs"),
+    downloads: join(root, "cache", "downloads"),
+    answers: join(root, "cache", "answers"),
+    origins: join(root, "origins"),
   };
 }
 

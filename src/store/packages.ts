@@ -19,6 +19,7 @@ import { nearest } from "../support/suggest.ts";
 import { copyToNew } from "./copy.ts";
 import { type Layout, lockPath, type PackagePaths, packagePaths } from "./layout.ts";
 import { withLock } from "./lock.ts";
+import { isSameFile } from "./same-file.ts";
 import { readNames, sweepTemporaries } from "./temporaries.ts";
 
 /** A package is in the store when both of its files are. */
@@ -103,6 +104,28 @@ export async function importPackage(layout: Layout, mpm: string, context: Contex
   });
 }
 
+export interface FetchedPackage {
+  readonly name: string;
+  /** A file of the store's disk that is moved, not copied. */
+  readonly archive: string;
+  /** The manifest that came with it: it is the one that counts, as in the original. */
+  readonly manifestText: string;
+}
+
+/** Puts a package that was fetched into the store. Error: CapstanError `wrong-package` when the archive is of another name. */
+export async function addFetchedPackage(
+  layout: Layout,
+  { name, archive, manifestText }: FetchedPackage,
+  context: Context,
+): Promise<StoredPackage> {
+  return addPackage(layout, context, {
+    source: archive,
+    manifestText,
+    expectedName: name,
+    provide: async (temporary) => doing(`Moving ${archive}`, () => renameSync(archive, temporary)),
+  });
+}
+
 /** Builds a project straight into the store: no .mpm is left in its folder. */
 export async function importProject(layout: Layout, folder: string, context: Context): Promise<StoredPackage> {
   return addPackage(layout, context, {
@@ -132,30 +155,42 @@ interface NewPackage {
   readonly source: string;
   /** Makes the archive of that path. */
   readonly provide: (archive: string) => Promise<void>;
+  /** In place of the manifest in the archive. */
+  readonly manifestText?: string;
+  readonly expectedName?: string;
 }
 
 /**
  * Archive and manifest come into their places by renames, under a lock, the manifest last: a package that is new does
  * not exist before both are there. The manifest is the text of the one inside, so that comments in it survive.
  */
-async function addPackage(layout: Layout, context: Context, { source, provide }: NewPackage): Promise<StoredPackage> {
+async function addPackage(layout: Layout, context: Context, request: NewPackage): Promise<StoredPackage> {
+  const { source, provide, expectedName, manifestText } = request;
   const incoming = prepareFolders(layout, context.now());
   try {
     await provide(incoming.archive);
     const index = await readPackageIndex(incoming.archive, { context });
     const { name } = packageManifest(index);
+    if (expectedName !== undefined && name !== expectedName) throw wrongPackage(name, expectedName);
     const paths = packagePaths(layout, name);
-    await doing(`Storing ${paths.archive}`, async () => {
-      writeSynced(incoming.manifest, index.manifestText ?? "");
-      await withLock(lockPath(layout, "package", name), () => publish(incoming, paths), context.signal);
+    const isNew = await doing(`Storing ${paths.archive}`, async () => {
+      writeSynced(incoming.manifest, manifestText ?? index.manifestText ?? "");
+      return await withLock(lockPath(layout, "package", name), () => publish(incoming, paths), context.signal);
     });
-    rememberPackageIndex(layout.packageIndexes, { ...index, path: paths.archive }, context);
+    if (isNew) rememberPackageIndex(layout.packageIndexes, { ...index, path: paths.archive }, context);
     return { name, ...paths };
   } catch (error) {
     throw withSource(error, incoming.archive, source);
   } finally {
     for (const path of [incoming.archive, incoming.manifest]) rmSync(path, { force: true });
   }
+}
+
+function wrongPackage(name: string, expected: string): CapstanError {
+  return new CapstanError(`The archive that was fetched as ${quoted(expected)} holds the package ${quoted(name)}`, {
+    code: "wrong-package",
+    hint: "Tell those who run the repository; nothing was put into the store.",
+  });
 }
 
 /** It is the copy that was read, and what it was made of that the user knows. */
@@ -177,9 +212,12 @@ function prepareFolders(layout: Layout, now: Date): PackagePaths {
   });
 }
 
-function publish(from: PackagePaths, to: PackagePaths): void {
-  renameSync(from.archive, to.archive);
+/** What is there already stays, for somebody may be reading it: false. */
+function publish(from: PackagePaths, to: PackagePaths): boolean {
+  const isNew = !isSameFile(from.archive, to.archive);
+  if (isNew) renameSync(from.archive, to.archive);
   renameSync(from.manifest, to.manifest);
+  return isNew;
 }
 
 function writeSynced(path: string, text: string): void {

@@ -92,7 +92,7 @@ describe("finding", () => {
     expect(tryFindPackage(layout, "half")).toBeUndefined();
     const error = await failureOf(() => findPackage(layout, "osv.lbiz"));
     expect(error).toMatchObject({ code: "package-missing", exitCode: 66 });
-    expect(error.hint).toMatch(/'osv.libz'.*capstan package import osv.lbiz.mpm/);
+    expect(error.hint).toMatch(/'osv.libz'.*capstan package pull osv.lbiz/);
   });
 
   test("the manifest that counts is the one beside the archive", async () => {

@@ -79,8 +79,8 @@ export class Sandbox {
   }
 
   environment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
-    // Without it, the first run of each store tries out whether KVM works.
-    const own = { HOME: this.dir, CAPSTAN_ROOT: this.store, CAPSTAN_DISABLE_KVM: "1" };
+    // Without them, the first run of each store tries out whether KVM works, and what is missing is looked for in the world.
+    const own = { HOME: this.dir, CAPSTAN_ROOT: this.store, CAPSTAN_DISABLE_KVM: "1", CAPSTAN_OFFLINE: "1" };
     return { PATH: process.env.PATH ?? "", ...own, ...more };
   }
 
