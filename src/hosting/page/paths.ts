@@ -1,0 +1,6 @@
+import { PACKAGES } from "../../remotes/index/survey.ts";
+
+/** The page of a package: all its versions. Names of packages are file names. */
+export function packagePagePath(name: string): string {
+  return `${PACKAGES}/${name}.html`;
+}
