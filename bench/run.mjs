@@ -1,6 +1,6 @@
-// `npm run bench`: composing and starting, each against a peer on the same machine in the same run.
+// `npm run bench`: composing, starting and fetching, each against a peer on the same machine in the same run.
 // Figures are ratios; the seconds beside them only show what was divided.
-// `--quick` takes one round of small trees; names (start trees package growth run linker) choose parts.
+// `--quick` takes one round of small trees; names (start trees package growth run linker remotes) choose parts.
 import { spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -20,6 +20,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findProgram, root, setUp } from "../scripts/setup.mjs";
+import { benchRemotes } from "./remotes.mjs";
 
 setUp(["qemu", "tar"]);
 
@@ -28,7 +29,7 @@ const rounds = quick ? 1 : 5;
 const work = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), "capstan-bench-"));
 const store = join(work, "store");
 const cli = join(root, "bin", "capstan");
-const env = { ...process.env, CAPSTAN_ROOT: store, LC_ALL: "C" };
+const env = { ...process.env, CAPSTAN_ROOT: store, LC_ALL: "C", NO_PROXY: "127.0.0.1", no_proxy: "127.0.0.1" };
 const rows = [];
 process.on("exit", () => rmSync(work, { recursive: true, force: true }));
 process.on("SIGINT", () => process.exit(130));
@@ -44,6 +45,7 @@ const parts = {
   growth,
   run: runStart,
   linker: resolvePrograms,
+  remotes: () => benchRemotes({ work, store, cli, env, quick, add, interleaved, median, timed, must }),
 };
 const chosen = process.argv.slice(2).filter((word) => word in parts);
 for (const [name, part] of Object.entries(parts)) {

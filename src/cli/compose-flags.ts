@@ -4,11 +4,10 @@ import type { Checking } from "../compose/check-image.ts";
 import type { FollowLinks } from "../filesystems/host-tree.ts";
 import { parseEnvFlags } from "../project/boot-command.ts";
 import { loadProject, type Project } from "../project/project.ts";
-import { DEFAULT_LOADER, type Loader } from "../store/loaders.ts";
-import { CapstanError, ExitCode } from "../support/errors.ts";
+import type { Loader } from "../store/loaders.ts";
 import { parseSize } from "../support/sizes.ts";
 import type { CommandContext } from "./answer.ts";
-import { findLoaderOrFile } from "./find-image.ts";
+import { chosenLoader } from "./fetch-missing.ts";
 import { type Input, usageError } from "./input.ts";
 
 /** The flags that all commands which compose have. */
@@ -18,11 +17,11 @@ export interface ComposeFlags {
   readonly checking: Checking;
 }
 
-export function composeFlags(input: Input, context: CommandContext): ComposeFlags {
+export async function composeFlags(input: Input, context: CommandContext): Promise<ComposeFlags> {
   const size = input.text("size");
   if (size !== undefined) parseSize(size, { flag: "--size" });
   return {
-    loader: findLoaderOrFile(input.text("loader_image") ?? DEFAULT_LOADER, context),
+    loader: await chosenLoader(input, context),
     followLinks: followLinks(input),
     checking: checking(input),
   };
@@ -53,20 +52,4 @@ export function bootFlags(input: Input, runFlag: "run" | "execute") {
     boot: input.list("boot"),
     env: parseEnvFlags(input.list("env")),
   };
-}
-
-/** With --pull-missing, what is missing cannot be fetched yet: said only when something is missing. */
-export async function withPullMissing<T>(input: Input, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!input.on("pull-missing") || !(error instanceof CapstanError) || error.code !== "package-missing") throw error;
-    throw new CapstanError(error.message, {
-      code: error.code,
-      exitCode: ExitCode.unavailable,
-      details: error.details,
-      cause: error,
-      hint: `This version cannot fetch packages by itself. ${error.hint ?? ""}`.trimEnd(),
-    });
-  }
 }

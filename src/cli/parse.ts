@@ -3,7 +3,7 @@ import type { CapstanError } from "../support/errors.ts";
 import { didYouMean } from "../support/suggest.ts";
 import { Input, usageError } from "./input.ts";
 import type { ArgumentSpec, CommandSpec, FlagSpec } from "./spec.ts";
-import { commands, globalFlags, groups, notYet } from "./table.ts";
+import { commands, globalFlags, groups, notYet, remoteFlags } from "./table.ts";
 
 export type Parsed =
   | { readonly kind: "version" }
@@ -23,7 +23,7 @@ export function parseCommandLine(argv: readonly string[]): Parsed {
     if (rest.some((word) => word === "-v" || word === "--version")) return { kind: "version" };
     throw noCommand(rest);
   }
-  const flags = flagsOf(command);
+  const flags = acceptedFlags(command);
   const { words, values } = readFlags(rest, flags, command);
   if (values.has("help")) return { kind: "help", topic: command.name.split(" ") };
   if (command.name === "help") return { kind: "help", topic: words };
@@ -37,6 +37,16 @@ export function flagsOf(command: CommandSpec): readonly FlagSpec[] {
     .filter((flag) => !taken.has(flag.long))
     .map(({ short, ...flag }) => (short === undefined || taken.has(short) ? flag : { ...flag, short }));
   return [...command.flags, ...inherited];
+}
+
+/** In the original the flags of remotes go with every command, and say nothing to most: there they are accepted, and not shown. */
+function acceptedFlags(command: CommandSpec): readonly FlagSpec[] {
+  const own = flagsOf(command);
+  const taken = new Set(own.flatMap((flag) => [flag.long, flag.short]));
+  const silent = remoteFlags
+    .filter((flag) => flag.long !== "remote" && !taken.has(flag.long))
+    .map(({ short, ...flag }) => (short === undefined || taken.has(short) ? flag : { ...flag, short }));
+  return [...own, ...silent];
 }
 
 /** Finds the command words among the arguments; what is left is flags and positionals in their order. */
@@ -163,7 +173,7 @@ function readFlags(
     if (token.kind === "positional") words.push(token.value);
     if (token.kind !== "option") continue;
     const flag = byName.get(token.name);
-    if (flag === undefined) throw unknownFlag(token.rawName, flags, command);
+    if (flag === undefined) throw unknownFlag(token.rawName, command);
     if (flag.value === undefined) {
       if (token.value !== undefined) throw usageError(`The flag ${token.rawName} takes no value.`, helpHint(command));
       values.set(flag.long, true);
@@ -223,7 +233,7 @@ function respell(
   return result;
 }
 
-function unknownFlag(rawName: string, flags: readonly FlagSpec[], command: CommandSpec): CapstanError {
+function unknownFlag(rawName: string, command: CommandSpec): CapstanError {
   const name = rawName.replace(/^-+/, "");
   if (notYet.flags.includes(name)) {
     return usageError(
@@ -231,7 +241,7 @@ function unknownFlag(rawName: string, flags: readonly FlagSpec[], command: Comma
       helpHint(command),
     );
   }
-  const candidates = flags.map((flag) => `--${flag.long}`);
+  const candidates = flagsOf(command).map((flag) => `--${flag.long}`);
   const suggestion = name.length > 1 ? didYouMean(`--${name}`, candidates) : "";
   return usageError(`Unknown flag '${rawName}' for \`capstan ${command.name}\`.${suggestion}`, helpHint(command));
 }

@@ -47,7 +47,7 @@ interface Prepare {
 }
 
 async function prepareFromMachine(path: string, { input, options }: Prepare, context: CommandContext) {
-  const { loader } = composeFlags(input, context);
+  const { loader } = await composeFlags(input, context);
   const args = input.args("args");
   const program = await assembleProgram({ path, userArgs: args, loader, options }, context);
   const boot = bootOfProgram(program, { args, env: parseEnvFlags(input.list("env")) });
@@ -94,7 +94,7 @@ async function compose(request: Compose, context: CommandContext): Promise<Found
   const name = programImageName(content.name, path, options.sysroot);
   await composePackage(
     {
-      ...composeFlags(input, context),
+      ...(await composeFlags(input, context)),
       ...{ layout, name, require, content, boot, onlyIfChanged: true },
       project: programProject(content),
     },

@@ -40,3 +40,13 @@ const STORE_HEADER = ["Name", "Description", "Version", "Created", "Platform"];
 export function formatStoreTable(rows: readonly (readonly string[])[]): string {
   return formatColumns([STORE_HEADER, ...rows], STORE_WIDTHS);
 }
+
+/** What remotes offer, in the same columns; behind a column of releases where anything is of one. */
+export function formatFoundTable<Item extends { readonly release: string | undefined }>(
+  items: readonly Item[],
+  cells: (item: Item) => readonly string[],
+): string {
+  if (!items.some(({ release }) => release !== undefined)) return formatStoreTable(items.map(cells));
+  const rows = items.map((item) => [item.release ?? "", ...cells(item)]);
+  return formatColumns([["Release", ...STORE_HEADER], ...rows], [10, ...STORE_WIDTHS]);
+}

@@ -11,27 +11,17 @@ export const groups: readonly GroupSpec[] = [
   { name: "package", summary: "Make, look at and compose packages" },
   { name: "runtime", summary: "Templates of meta/run.yaml" },
   { name: "image", summary: "Look into composed images without booting them" },
+  { name: "remote", summary: "Where packages and images are fetched from" },
+  { name: "repo", summary: "Host a repository of packages and images of one's own" },
   { name: "config", summary: "The tool's own settings" },
 ];
 
 /** What the original has, and this version has not: people who come from there are told so. */
 export const notYet = {
-  commands: [
-    "build",
-    "info",
-    "openstack",
-    "package compose-remote",
-    "package pull",
-    "package search",
-    "package update",
-    "pull",
-    "search",
-    "stack",
-    "volume",
-  ],
+  commands: ["build", "info", "openstack", "package compose-remote", "stack", "volume"],
   /** Of every command: which remote repository, and what of it. */
-  flags: ["u", "r", "release-tag", "s3"],
-} satisfies Readonly<Record<string, readonly string[]>>;
+  flags: [],
+} as Readonly<Record<"commands" | "flags", readonly string[]>>;
 
 const loaderFlag: FlagSpec = {
   long: "loader_image",
@@ -71,6 +61,25 @@ const pullMissingFlag: FlagSpec = {
   long: "pull-missing",
   short: "p",
   text: "Fetch required packages that the store lacks.",
+};
+
+/** Which remote, as in the original; and by name. */
+export const remoteFlags: readonly FlagSpec[] = [
+  { long: "remote", value: "NAME", text: "Ask this remote of config.yaml alone." },
+  {
+    long: "release-tag",
+    short: "r",
+    value: "TAG",
+    fallback: "any",
+    text: "The release on GitHub: `any` (the newest that has it), `latest`, or a tag.",
+  },
+  { long: "s3", text: "Ask the S3 repository of repo_url, CAPSTAN_REPO_URL or -u alone." },
+  { long: "u", short: "u", value: "URL", text: "The address of the S3 repository." },
+];
+
+const allowChangedFlag: FlagSpec = {
+  long: "allow-changed",
+  text: "Take another content under a name and version that was fetched before.",
 };
 
 const bootFlag: FlagSpec = {
@@ -273,6 +282,7 @@ export const commands: readonly CommandSpec[] = [
       fsFlag,
       followFlag,
       ...checkFlags,
+      ...remoteFlags,
     ],
     examples: [{ line: "capstan compose hello ./root -c /hello", text: "boots /hello of the folder `root`" }],
     load: () => import("./commands/compose.ts"),
@@ -284,6 +294,188 @@ export const commands: readonly CommandSpec[] = [
     args: [],
     flags: [],
     load: () => import("./commands/images.ts"),
+  },
+  {
+    name: "search",
+    summary: "List the images that the remotes have",
+    args: [{ name: "text", optional: true, text: "Only those whose name contains it." }],
+    flags: [...remoteFlags],
+    load: () => import("./commands/search.ts"),
+  },
+  {
+    name: "pull",
+    summary: "Fetch an image, such as a loader with its kernel, into the store",
+    args: [{ name: "image", text: "Its name, such as osv-loader." }],
+    flags: [...remoteFlags, allowChangedFlag],
+    examples: [{ line: "capstan pull osv-loader", text: "the kernel of OSv's newest release" }],
+    load: () => import("./commands/pull.ts"),
+  },
+  {
+    name: "remote list",
+    summary: "List the remotes, in the order in which they are asked",
+    args: [],
+    flags: [],
+    load: () => import("./commands/remote-list.ts"),
+  },
+  {
+    name: "remote add",
+    summary: "Add a remote to config.yaml",
+    args: [
+      { name: "name", text: "What it is called." },
+      {
+        name: "address",
+        kind: "folder",
+        text: "OWNER/NAME of a repository on GitHub, the URL of an S3 bucket, or the URL or folder of a repository with an index.",
+      },
+    ],
+    flags: [
+      {
+        long: "type",
+        value: "TYPE",
+        choices: ["github", "s3", "index"],
+        text: "What it is; told from the address without it.",
+      },
+      {
+        long: "key",
+        value: "BASE64",
+        many: true,
+        text: "A public key: the index has to be signed by one of those given.",
+      },
+      { long: "api-url", value: "URL", text: "The API of a GitHub Enterprise server." },
+      { long: "release-tag", short: "r", value: "TAG", text: "The release of a GitHub repository." },
+    ],
+    examples: [
+      { line: "capstan remote add team https://packages.example.com/capstan/", text: "static hosting of one's own" },
+    ],
+    load: () => import("./commands/remote-add.ts"),
+  },
+  {
+    name: "remote remove",
+    summary: "Remove a remote from config.yaml",
+    args: [{ name: "name", text: "The remote." }],
+    flags: [],
+    load: () => import("./commands/remote-remove.ts"),
+  },
+  {
+    name: "remote test",
+    summary: "Ask the remotes for what they have, and tell what they answer",
+    args: [],
+    flags: [...remoteFlags],
+    load: () => import("./commands/remote-test.ts"),
+  },
+  {
+    name: "repo init",
+    summary: "Make a folder a repository, which any web server or bucket can host",
+    args: [{ name: "dir", kind: "folder", text: "The folder." }],
+    flags: [],
+    load: () => import("./commands/repo-init.ts"),
+  },
+  {
+    name: "repo add",
+    summary: "Put packages and images into a repository, and into its index",
+    args: [
+      { name: "dir", kind: "folder", text: "The repository." },
+      { name: "file", many: true, kind: "file", text: ".mpm files, or the file of an image." },
+    ],
+    flags: [
+      { long: "name", short: "n", value: "NAME", text: "The name of the image; that of its file without it." },
+      { long: "kernel", value: "FILE", kind: "file", text: "The kernel ELF that goes with the image." },
+      { long: "replace", text: "Take another content under a name and version that is there." },
+    ],
+    examples: [{ line: "capstan repo add ./site hello.mpm", text: "for all who have that repository as a remote" }],
+    load: () => import("./commands/repo-add.ts"),
+  },
+  {
+    name: "repo index",
+    summary: "Write the index of a repository anew, from the files that are there",
+    details: [
+      "A folder in the layout of the original (packages/, mike/osv-loader/) becomes a repository by this alone.",
+    ],
+    args: [{ name: "dir", kind: "folder", text: "The repository." }],
+    flags: [
+      {
+        long: "html",
+        text: "Also write web pages for people: what there is, with requirements, files and how to use it.",
+      },
+      { long: "title", value: "TEXT", text: "The title of these pages." },
+    ],
+    load: () => import("./commands/repo-index.ts"),
+  },
+  {
+    name: "repo sign",
+    summary: "Sign the index of a repository, and print the public key",
+    args: [{ name: "dir", kind: "folder", text: "The repository." }],
+    flags: [
+      {
+        long: "key",
+        value: "FILE",
+        kind: "file",
+        text: "The file of the secret key (Ed25519, PEM), outside the repository.",
+      },
+      { long: "new-key", value: "FILE", kind: "file", text: "Make a key into this file, and sign with it." },
+    ],
+    load: () => import("./commands/repo-sign.ts"),
+  },
+  {
+    name: "repo check",
+    summary: "Tell what is wrong with a repository: missing halves, digests, requirements that nothing meets",
+    args: [{ name: "dir", kind: "folder", text: "The repository." }],
+    flags: [{ long: "public-key", value: "KEY", many: true, text: "A key that has to have signed the index." }],
+    load: () => import("./commands/repo-check.ts"),
+  },
+  {
+    name: "repo mirror",
+    summary: "Copy what a remote has into a repository; what is there already is not fetched again",
+    args: [
+      { name: "remote", text: "A remote by its name, or the URL or folder of a repository with an index." },
+      { name: "dir", kind: "folder", text: "The repository." },
+    ],
+    flags: [
+      {
+        long: "filter",
+        value: "TEXT",
+        many: true,
+        text: "Only names that contain it, or match it where it has a `*`.",
+      },
+      {
+        long: "arch",
+        value: "ARCH",
+        many: true,
+        choices: ["x86_64", "aarch64"],
+        text: "The architecture; that of this machine without it.",
+      },
+      { long: "replace", text: "Take what has changed under the same name and version." },
+      ...remoteFlags.filter(({ long }) => long === "release-tag"),
+    ],
+    load: () => import("./commands/repo-mirror.ts"),
+  },
+  {
+    name: "repo publish",
+    summary: "Upload a repository to an S3 bucket or another folder, the index last",
+    details: [
+      "For s3://BUCKET/PREFIX, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL are read from the environment.",
+    ],
+    args: [
+      { name: "dir", kind: "folder", text: "The repository." },
+      { name: "target", kind: "folder", text: "s3://BUCKET/PREFIX, or a folder." },
+    ],
+    flags: [],
+    load: () => import("./commands/repo-publish.ts"),
+  },
+  {
+    name: "repo serve",
+    summary: "Serve a repository by HTTP until Ctrl-C: index, S3 listing and GitHub releases in one",
+    args: [{ name: "dir", kind: "folder", text: "The repository." }],
+    flags: [
+      { long: "port", value: "PORT", fallback: "8080", text: "The port; 0 takes a free one." },
+      {
+        long: "host",
+        value: "ADDRESS",
+        fallback: "127.0.0.1",
+        text: "The address to listen at; 0.0.0.0 for all that can reach this machine.",
+      },
+    ],
+    load: () => import("./commands/repo-serve.ts"),
   },
   {
     name: "import",
@@ -437,6 +629,57 @@ export const commands: readonly CommandSpec[] = [
     load: () => import("./commands/package-list.ts"),
   },
   {
+    name: "package search",
+    summary: "List the packages that the remotes have",
+    args: [{ name: "text", optional: true, text: "Only those whose name contains it." }],
+    flags: [...remoteFlags],
+    load: () => import("./commands/package-search.ts"),
+  },
+  {
+    name: "package pull",
+    summary: "Fetch packages, and all that they require, into the store",
+    details: [
+      "What comes is verified, and put into the store whole or not at all; what was cut off is resumed. The first remote that has a package is taken.",
+    ],
+    args: [{ name: "name", many: true, text: "NAME, NAME@VERSION or a range such as 'NAME>=1.2'." }],
+    flags: [...remoteFlags, allowChangedFlag],
+    examples: [{ line: "capstan package pull osv.bootstrap", text: "OSv's base files, of its newest release" }],
+    load: () => import("./commands/package-pull.ts"),
+  },
+  {
+    name: "package update",
+    summary: "Fetch newer versions of the packages in the store",
+    args: [{ name: "text", optional: true, text: "Only those whose name contains it." }],
+    flags: [
+      { long: "created", text: "Also those of the same version that were made later." },
+      { long: "dry-run", text: "Show what would be fetched, and fetch nothing." },
+      ...remoteFlags,
+      allowChangedFlag,
+    ],
+    load: () => import("./commands/package-update.ts"),
+  },
+  {
+    name: "package outdated",
+    summary: "List the packages of the store that the remotes have newer",
+    args: [{ name: "text", optional: true, text: "Only those whose name contains it." }],
+    flags: [{ long: "created", text: "Also those of the same version that were made later." }, ...remoteFlags],
+    load: () => import("./commands/package-outdated.ts"),
+  },
+  {
+    name: "package lock",
+    summary: "Note in capstan.lock exactly which packages and which loader the image of this project is made of",
+    args: [],
+    flags: [requireFlag, loaderFlag, pullMissingFlag, ...remoteFlags],
+    load: () => import("./commands/package-lock.ts"),
+  },
+  {
+    name: "package verify",
+    summary: "Compare the store with capstan.lock",
+    args: [],
+    flags: [requireFlag, loaderFlag],
+    load: () => import("./commands/package-verify.ts"),
+  },
+  {
     name: "package describe",
     summary: "Tell what a package of the store is, how it runs and what it holds",
     args: [{ name: "name", kind: "package", text: "The package." }],
@@ -452,6 +695,7 @@ export const commands: readonly CommandSpec[] = [
       requireFlag,
       { long: "remote", text: "Collect for `package compose-remote`." },
       followFlag,
+      ...remoteFlags.filter(({ long }) => long !== "remote"),
     ],
     load: () => import("./commands/package-collect.ts"),
   },
@@ -462,6 +706,7 @@ export const commands: readonly CommandSpec[] = [
     flags: [
       sizeFlag,
       { long: "update", text: "Compose only if something changed since the image was composed." },
+      { long: "frozen", text: "Refuse to compose from anything else than what capstan.lock says." },
       { long: "run", value: "COMMAND", text: "The boot command." },
       pullMissingFlag,
       bootFlag,
@@ -471,6 +716,7 @@ export const commands: readonly CommandSpec[] = [
       loaderFlag,
       followFlag,
       ...checkFlags,
+      ...remoteFlags,
     ],
     examples: [{ line: "capstan package compose hello --boot default", text: "boots the set `default`" }],
     load: () => import("./commands/package-compose.ts"),

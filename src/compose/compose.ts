@@ -121,7 +121,7 @@ async function prepareImage(
     context.reporter.report({
       kind: "warning",
       text: `The package ${BASE_PACKAGE} is not in the store: the image gets Capstan's own base files, without libgcc_s.`,
-      hint: `Import it with \`capstan package import ${BASE_PACKAGE}.mpm\` if the program needs more.`,
+      hint: `Fetch it with \`capstan package pull ${BASE_PACKAGE}\` if the program needs more.`,
     });
   }
   const boot = buildBootCommand({

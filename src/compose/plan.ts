@@ -3,6 +3,7 @@ import { cycleError, type Requirement, resolveDependencies } from "../packages/r
 import type { Project } from "../project/project.ts";
 import { type RunConfig, runtimeDependencies } from "../project/run-config.ts";
 import { type RunScript, resolveRunConfigs } from "../project/run-scripts.ts";
+import { requiredName } from "../project/versions.ts";
 import type { Layout } from "../store/layout.ts";
 import { packageNames, readStoredIndex, readStoredManifest, tryFindPackage } from "../store/packages.ts";
 import type { Context } from "../support/context.ts";
@@ -15,6 +16,7 @@ export interface PlannedPackage {
   readonly runConfig: RunConfig | undefined;
   /** Of the manifest in the store, which is the one that counts. */
   readonly require: readonly string[];
+  readonly version: string | undefined;
 }
 
 /** What an image is made of, in order: nothing has been copied yet. */
@@ -44,7 +46,8 @@ export async function makePlan(request: PlanRequest, layout: Layout, context: Co
   const available = new Set(packageNames(layout));
   const hasBase = available.has(base);
   const { name: ownName } = project.manifest;
-  if (project.manifest.require.includes(ownName)) throw cycleError([ownName, ownName]);
+  const isOwn = (requirement: string) => requiredName(requirement) === ownName;
+  if (project.manifest.require.some(isOwn)) throw cycleError([ownName, ownName]);
   const requiredBy = `the project ${ownName}`;
   const roots: Requirement[] = [
     ...(hasBase ? [{ name: base, requiredBy: "every image" }] : []),
@@ -57,7 +60,7 @@ export async function makePlan(request: PlanRequest, layout: Layout, context: Co
   ];
   const packages = await resolveDependencies({
     // A project may be in the store under its own name, and its sets may be based on one another: it is not its own package.
-    roots: roots.filter(({ name }) => name !== ownName),
+    roots: roots.filter(({ name }) => !isOwn(name)),
     load: (name) => loadPackage(name, layout, context),
     available: () => available,
   });
@@ -79,7 +82,7 @@ export async function makePlan(request: PlanRequest, layout: Layout, context: Co
 async function loadPackage(name: string, layout: Layout, context: Context): Promise<PlannedPackage | undefined> {
   const stored = tryFindPackage(layout, name);
   if (stored === undefined) return undefined;
-  const { require } = readStoredManifest(stored);
+  const { require, version } = readStoredManifest(stored);
   const index = await readStoredIndex(layout, stored, context);
-  return { name, archive: stored.archive, index, runConfig: packageRunConfig(index, name), require };
+  return { name, archive: stored.archive, index, runConfig: packageRunConfig(index, name), require, version };
 }

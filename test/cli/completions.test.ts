@@ -43,7 +43,10 @@ describe.concurrent("bash", () => {
   test.each<[string, readonly string[]]>([
     ["capstan ", [...single, ...groups.map(({ name }) => name)].sort()],
     ["capstan im", ["image", "images", "import"]],
-    ["capstan package ", ["add", "build", "collect", "compose", "describe", "import", "init", "list", "refresh"]],
+    [
+      "capstan package ",
+      "add build collect compose describe import init list lock outdated pull refresh search update verify".split(" "),
+    ],
     ["capstan package co", ["collect", "compose"]],
     ["capstan -v package co", ["collect", "compose"]],
     ["capstan run he", ["hello", "help-desk"]],

@@ -248,7 +248,7 @@ const sessions: Readonly<Record<string, Session>> = {
         CAPSTAN_ROOT: { value: sandbox.store, from: "environment" },
         CAPSTAN_QEMU_PATH: { value: null, from: "default" },
       }),
-      capstanignore: ["/meta/*", "/mpm-pkg", "/.git", "/.capstanignore", "/.gitignore", "/volumes"],
+      capstanignore: ["/meta/*", "/mpm-pkg", "/.git", "/.capstanignore", "/.gitignore", "/volumes", "/capstan.lock"],
     },
   },
   completion: {
@@ -256,11 +256,120 @@ const sessions: Readonly<Record<string, Session>> = {
     answers: true,
     value: { shell: "bash", script: expect.stringContaining("complete ") },
   },
+  "repo init": {
+    args: ["repo", "init", "site"],
+    answers: false,
+    value: { dir: sandbox.path("site"), created: true },
+  },
+  "repo add": {
+    args: ["repo", "add", "site", "greeter/greeter.mpm", builtin],
+    answers: false,
+    value: {
+      added: [
+        { kind: "package", name: "greeter", version: "1.0", path: "packages/greeter.mpm", changed: true },
+        { kind: "image", name: "osv-demo-loader", version: null, path: any, changed: true },
+      ],
+      index: expect.objectContaining({ path: sandbox.path("site/index.json"), packages: 1, images: 1, problems: [] }),
+    },
+  },
+  "repo index": {
+    args: ["repo", "index", "site"],
+    answers: false,
+    value: expect.objectContaining({ packages: 1, images: 1, changed: false, signature: "none", pages: 0 }),
+  },
+  "repo sign": {
+    args: ["repo", "sign", "site", "--new-key", "secret.pem"],
+    answers: false,
+    value: {
+      path: sandbox.path("site/index.json.sig"),
+      publicKey: expect.stringMatching(/^ed25519:/),
+      keyId: expect.any(String),
+    },
+  },
+  "repo check": {
+    args: ["repo", "check", "site"],
+    answers: true,
+    value: { packages: 1, images: 1, findings: [] },
+  },
+  "repo publish": {
+    args: ["repo", "publish", "site", "published"],
+    answers: false,
+    value: expect.objectContaining({ target: expect.stringContaining("published"), unchanged: 0 }),
+  },
+  "repo mirror": {
+    args: ["repo", "mirror", "./published", "mirrored"],
+    answers: false,
+    value: expect.objectContaining({ fetched: [any, any], unchanged: 0, failed: [] }),
+  },
+  "remote add": {
+    args: ["remote", "add", "own", "site"],
+    answers: false,
+    value: { kind: "index", name: "own", url: sandbox.path("site"), keys: [] },
+  },
+  "remote list": {
+    args: ["remote", "list"],
+    answers: true,
+    value: expect.arrayContaining([{ kind: "index", name: "own", url: sandbox.path("site"), keys: [] }]),
+  },
+  "remote test": {
+    args: ["remote", "test", "--remote", "own"],
+    answers: true,
+    value: [{ name: "own", address: any, packages: 1, images: 1, problem: null }],
+  },
+  "package search": {
+    args: ["package", "search", "gre"],
+    answers: true,
+    value: [expect.objectContaining({ name: "greeter", remote: "own", release: null, version: "1.0", require: [] })],
+  },
+  "package pull": {
+    args: ["package", "pull", "greeter"],
+    answers: false,
+    value: [
+      expect.objectContaining({ kind: "package", name: "greeter", version: "1.0", remote: "own", release: null }),
+    ],
+  },
+  "package outdated": {
+    args: ["package", "outdated"],
+    answers: true,
+    value: [],
+  },
+  "package update": {
+    args: ["package", "update", "--dry-run"],
+    answers: true,
+    value: { packages: any, pulled: [], dryRun: true },
+  },
+  search: {
+    args: ["search"],
+    answers: true,
+    value: [expect.objectContaining({ name: "osv-demo-loader", remote: "own" })],
+  },
+  pull: {
+    args: ["pull", "osv-demo-loader"],
+    answers: false,
+    value: expect.objectContaining({ kind: "image", name: "osv-demo-loader", fetched: true }),
+  },
+  "package lock": {
+    args: ["package", "lock", "-l", "builtin"],
+    cwd: "greeter",
+    answers: false,
+    value: { loader: { name: "builtin", sha256: expect.stringMatching(/^[0-9a-f]{64}$/) }, packages: [] },
+  },
+  "package verify": {
+    args: ["package", "verify", "-l", "builtin"],
+    cwd: "greeter",
+    answers: true,
+    value: { same: true, differences: [] },
+  },
+  "remote remove": {
+    args: ["remote", "remove", "osv"],
+    answers: false,
+    value: { name: "osv" },
+  },
   rmi: { args: ["rmi", "plain", "ns/loader"], answers: false, value: { removed: ["plain", "ns/loader"] } },
 };
 
 /** Told by tests of their own: below, and in test/e2e. */
-const ELSEWHERE = ["run", "stop", "delete", "help"];
+const ELSEWHERE = ["run", "stop", "delete", "help", "repo serve"];
 
 test("no command is left out", () => {
   const shown = commands.filter(({ hidden }) => hidden !== true).map(({ name }) => name);

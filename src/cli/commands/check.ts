@@ -4,12 +4,13 @@ import type { Finding } from "../../check/finding.ts";
 import { checkTree } from "../../compose/check-image.ts";
 import { checkPackage } from "../../compose/compose.ts";
 import { treeSpace } from "../../filesystems/tree-space.ts";
-import { DEFAULT_LOADER, loaderFile } from "../../store/loaders.ts";
+import { loaderFile } from "../../store/loaders.ts";
 import { count } from "../../support/count.ts";
 import { CapstanError, ExitCode } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import { projectToCompose } from "../compose-flags.ts";
-import { type FoundImage, findImageOrFile, findLoaderOrFile } from "../find-image.ts";
+import { chosenLoader } from "../fetch-missing.ts";
+import { type FoundImage, findImageOrFile } from "../find-image.ts";
 import { type Input, usageError } from "../input.ts";
 import { printable } from "../output.ts";
 import { bootOfProgram, findingsOfProgram } from "../program-report.ts";
@@ -45,7 +46,7 @@ async function check(input: Input, context: CommandContext): Promise<Checked> {
 
 async function checkProject(folder: string, input: Input, context: CommandContext): Promise<Checked> {
   const project = projectToCompose({ ...context, cwd: folder });
-  const loader = findLoaderOrFile(input.text("loader_image") ?? DEFAULT_LOADER, context);
+  const loader = await chosenLoader(input, context);
   const { layout } = openStore(context);
   const findings = await checkPackage(
     {
@@ -58,7 +59,7 @@ async function checkProject(folder: string, input: Input, context: CommandContex
 }
 
 async function checkProgram(path: string, input: Input, context: CommandContext): Promise<Checked> {
-  const loader = findLoaderOrFile(input.text("loader_image") ?? DEFAULT_LOADER, context);
+  const loader = await chosenLoader(input, context);
   const options = programOptions(input, context);
   const program = await assembleProgram({ path, userArgs: [], loader, options }, context);
   const boot = bootOfProgram(program, { args: [], env: new Map() });

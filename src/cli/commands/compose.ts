@@ -8,7 +8,7 @@ import { openStore } from "../store.ts";
 export async function run(input: Input, context: CommandContext): Promise<Answer> {
   const value = await composeFolder(
     {
-      ...composeFlags(input, context),
+      ...(await composeFlags(input, context)),
       layout: openStore(context).layout,
       name: input.need("name"),
       path: resolve(context.cwd, input.need("path")),

@@ -13,6 +13,7 @@ export async function run(_input: Input, context: CommandContext): Promise<Answe
     CAPSTAN_QEMU_PATH: settings.qemuPath,
     CAPSTAN_QEMU_BRIDGE_HELPER: settings.qemuBridgeHelper,
     release_tag: settings.releaseTag,
+    remotes: { ...settings.remotes, value: settings.remotes.value.map(({ name }) => name).join(" ") },
   };
   const { patterns } = loadIgnore(context.cwd);
   return {

@@ -2,9 +2,8 @@ import { resolve } from "node:path";
 import { quotePath } from "../../filesystems/names.ts";
 import { shellQuote } from "../../instances/shell-quote.ts";
 import { type RecordedProgram, readProgramRecord } from "../../programs/record.ts";
-import { DEFAULT_LOADER } from "../../store/loaders.ts";
 import type { Answer, CommandContext } from "../answer.ts";
-import { findLoaderOrFile } from "../find-image.ts";
+import { chosenLoader } from "../fetch-missing.ts";
 import { type Input, usageError } from "../input.ts";
 import { projectHere, recordOf, updatePrograms } from "../package-programs.ts";
 import { programOptions } from "../programs.ts";
@@ -28,7 +27,7 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
   return await updatePrograms(
     {
       ...{ project, recorded, loaderName, programs: [...programs.values()] },
-      loader: findLoaderOrFile(loaderName ?? DEFAULT_LOADER, context),
+      loader: await chosenLoader(input, context, loaderName),
       conflicts: input.on("force") ? "replace" : "refuse",
       dryRun: input.on("dry-run"),
     },

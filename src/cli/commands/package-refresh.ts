@@ -1,8 +1,7 @@
 import { readProgramRecord } from "../../programs/record.ts";
-import { DEFAULT_LOADER } from "../../store/loaders.ts";
 import { CapstanError, ExitCode } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
-import { findLoaderOrFile } from "../find-image.ts";
+import { chosenLoader } from "../fetch-missing.ts";
 import type { Input } from "../input.ts";
 import { projectHere, updatePrograms } from "../package-programs.ts";
 
@@ -20,7 +19,7 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
   return await updatePrograms(
     {
       ...{ project, recorded, loaderName, programs: recorded.programs },
-      loader: findLoaderOrFile(loaderName ?? DEFAULT_LOADER, context),
+      loader: await chosenLoader(input, context, loaderName),
       conflicts: input.on("force") ? "replace" : "keep",
       dryRun: input.on("dry-run"),
     },

@@ -138,7 +138,7 @@ async function composeProject(folder: string, input: Input, context: CommandCont
   const project = projectToCompose({ ...context, cwd: folder });
   const { name } = project.manifest;
   await composePackage(
-    { ...composeFlags(input, context), layout, name, project, require: [], boot: {}, onlyIfChanged: true },
+    { ...(await composeFlags(input, context)), layout, name, project, require: [], boot: {}, onlyIfChanged: true },
     context,
   );
   return findImageOrFile(name, context);
