@@ -18,6 +18,7 @@ import { fingerprint, HostFingerprint, storedFingerprint, treeDigest } from "./f
 import { mergeTree } from "./merge.ts";
 import { BASE_PACKAGE, makePlan } from "./plan.ts";
 import { addWritable, type ProgramContent } from "./program.ts";
+import { tellMixedReleases } from "./releases.ts";
 import { writeImage } from "./write-image.ts";
 
 export interface ComposedImage {
@@ -124,6 +125,7 @@ async function prepareImage(
       hint: `Fetch it with \`capstan package pull ${BASE_PACKAGE}\` if the program needs more.`,
     });
   }
+  tellMixedReleases(plan, loader, { layout, context });
   const boot = buildBootCommand({
     ...request.boot,
     configDefault: project.runConfig?.defaults,
