@@ -5,7 +5,7 @@ import { recognise } from "../programs/recognise.ts";
 import { addEnv, parseEnvFlags } from "../project/boot-command.ts";
 import { packageNames } from "../store/packages.ts";
 import type { Answer, CommandContext } from "./answer.ts";
-import { composeFlags } from "./compose-flags.ts";
+import { type ComposeFlags, composeFlags } from "./compose-flags.ts";
 import { type FoundImage, findImageOrFile } from "./find-image.ts";
 import { type Input, usageError } from "./input.ts";
 import { bootOfProgram, dryRunProgram, tellProgram } from "./program-report.ts";
@@ -47,7 +47,8 @@ interface Prepare {
 }
 
 async function prepareFromMachine(path: string, { input, options }: Prepare, context: CommandContext) {
-  const { loader } = await composeFlags(input, context);
+  const flags = await composeFlags(input, context);
+  const { loader } = flags;
   const args = input.args("args");
   const program = await assembleProgram({ path, userArgs: args, loader, options }, context);
   const boot = bootOfProgram(program, { args, env: parseEnvFlags(input.list("env")) });
@@ -56,7 +57,7 @@ async function prepareFromMachine(path: string, { input, options }: Prepare, con
   tellProgram(program, context);
   // Other arguments are no other image: this run's are given to the guest alone.
   const run = bootOfProgram(program, { args: [], env: new Map() });
-  const image = await compose({ path, input, options, content: program, boot: { run }, require: [] }, context);
+  const image = await compose({ path, flags, options, content: program, boot: { run }, require: [] }, context);
   return { image, name: safeName(program.name), commandLine: () => boot };
 }
 
@@ -74,14 +75,15 @@ async function prepareByPackage(
   const { layout } = openStore(context);
   const request = { recognised: recognise(path), package: interpreter, args: input.args("args"), layout };
   const content = await packagedProgram(request, context);
-  const image = await compose({ path, input, options, content, boot: {}, require: [interpreter] }, context);
+  const flags = await composeFlags(input, context);
+  const image = await compose({ path, flags, options, content, boot: {}, require: [interpreter] }, context);
   const env = parseEnvFlags(input.list("env"));
   return { image, name: content.name, commandLine: (composed: string) => addEnv(composed, env) };
 }
 
 interface Compose {
   readonly path: string;
-  readonly input: Input;
+  readonly flags: ComposeFlags;
   readonly options: ProgramOptions;
   readonly content: ProgramContent;
   readonly boot: { readonly run?: string };
@@ -89,12 +91,12 @@ interface Compose {
 }
 
 async function compose(request: Compose, context: CommandContext): Promise<FoundImage> {
-  const { path, input, options, content, boot, require } = request;
+  const { path, flags, options, content, boot, require } = request;
   const { layout } = openStore(context);
   const name = programImageName(content.name, path, options.sysroot);
   await composePackage(
     {
-      ...(await composeFlags(input, context)),
+      ...flags,
       ...{ layout, name, require, content, boot, onlyIfChanged: true },
       project: programProject(content),
     },

@@ -87,9 +87,15 @@ export function machineDistribution(env: Context["env"]): Distribution | undefin
 
 const distributions = new WeakMap<Context["env"], Distribution | undefined>();
 
-export function kernelOf({ name, image, kernel }: Loader): Kernel {
-  return readKernel({ name, image, elf: kernel });
+/** What a loader's kernel is: it reads its facts when they are asked for, once for all who ask in a command. */
+export function kernelOf(loader: Loader): Kernel {
+  const { name, image, kernel: elf } = loader;
+  const kernel = kernels.get(loader) ?? readKernel({ name, image, elf });
+  kernels.set(loader, kernel);
+  return kernel;
 }
+
+const kernels = new WeakMap<Loader, Kernel>();
 
 /** Tells what was found as warnings; strict: as the command's failure. Error: CapstanError `check-failed`. */
 export function reportFindings(findings: readonly Finding[], checking: Checking, { reporter }: Context): void {

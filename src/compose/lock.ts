@@ -1,14 +1,12 @@
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { type LockedItem, type LockFile, readLockFile } from "../packages/lock-file.ts";
 import type { Project } from "../project/project.ts";
 import type { Layout } from "../store/layout.ts";
 import { BUILTIN_LOADER, type Loader } from "../store/loaders.ts";
 import { latestOrigin } from "../store/origins.ts";
 import { findPackage, readStoredManifest } from "../store/packages.ts";
-import { MiB } from "../support/bytes.ts";
 import type { Context } from "../support/context.ts";
-import { CapstanError, doing } from "../support/errors.ts";
+import { CapstanError } from "../support/errors.ts";
+import { hashFile } from "../support/hash-file.ts";
 import { BASE_PACKAGE, makePlan } from "./plan.ts";
 
 export interface LockRequest {
@@ -96,20 +94,12 @@ interface Item {
 
 async function lockFile({ kind, name, version, path }: Item, layout: Layout, context: Context): Promise<LockedItem> {
   const origin = latestOrigin(layout, kind, name);
-  const sha256 = await digest(path, context);
+  const sha256 = await hashFile(path, context.signal);
   // What was imported over what had been fetched is not from there any more.
   const isFetched =
     origin !== undefined && origin.version === version && (kind === "image" || origin.sha256 === sha256);
   const source = isFetched ? { remote: origin.remote, url: origin.url, release: origin.release } : undefined;
   return { name, version, arch: isFetched ? origin.arch : undefined, sha256, source };
-}
-
-async function digest(path: string, { signal }: Context): Promise<string> {
-  return await doing(`Reading ${path}`, async () => {
-    const hash = createHash("sha256");
-    for await (const chunk of createReadStream(path, { highWaterMark: MiB, signal })) hash.update(chunk as Buffer);
-    return hash.digest("hex");
-  });
 }
 
 function difference(what: string, wanted: LockedItem, found: LockedItem): readonly string[] {

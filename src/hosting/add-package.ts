@@ -7,8 +7,8 @@ import { copyToNew } from "../store/copy.ts";
 import { temporaryBeside, writeFileAtomically } from "../support/atomic.ts";
 import type { Context } from "../support/context.ts";
 import { CapstanError, doing } from "../support/errors.ts";
+import { hashFile } from "../support/hash-file.ts";
 import type { Added } from "./add-to-repository.ts";
-import { hashFile } from "./digests.ts";
 import { otherContent, placeOf, versionedName } from "./places.ts";
 import { type Repository, whileLocked } from "./repository.ts";
 

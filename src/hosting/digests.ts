@@ -1,11 +1,10 @@
-import { createHash } from "node:crypto";
-import { createReadStream, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { InsideFile } from "../remotes/index/inside.ts";
 import { writeFileAtomically } from "../support/atomic.ts";
-import { MiB } from "../support/bytes.ts";
 import type { Context } from "../support/context.ts";
-import { checkAborted, doing, isErrno } from "../support/errors.ts";
+import { isErrno } from "../support/errors.ts";
+import { hashFile } from "../support/hash-file.ts";
 import { isRecord } from "../support/records.ts";
 import { OWN_FOLDER, type Repository } from "./repository.ts";
 
@@ -47,18 +46,6 @@ export function openDigests({ root }: Repository, context: Pick<Context, "signal
       }
     },
   };
-}
-
-/** Of the bytes as they lie there, in hexadecimal digits. */
-export async function hashFile(path: string, signal: AbortSignal): Promise<string> {
-  const hash = createHash("sha256");
-  await doing(`Reading ${path}`, async () => {
-    for await (const chunk of createReadStream(path, { highWaterMark: MiB })) {
-      checkAborted(signal);
-      hash.update(chunk as Buffer);
-    }
-  });
-  return hash.digest("hex");
 }
 
 interface Kept {

@@ -5,9 +5,9 @@ import { checkImageName, type ImageName } from "../store/names.ts";
 import { temporaryBeside } from "../support/atomic.ts";
 import type { Context } from "../support/context.ts";
 import { doing } from "../support/errors.ts";
+import { hashFile } from "../support/hash-file.ts";
 import type { Add } from "./add-package.ts";
 import type { Added } from "./add-to-repository.ts";
-import { hashFile } from "./digests.ts";
 import { otherContent, placeOf, versionedName } from "./places.ts";
 import { whileLocked } from "./repository.ts";
 

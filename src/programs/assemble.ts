@@ -60,7 +60,9 @@ export async function assemble(request: AssembleRequest, context: Context): Prom
     closure: whole,
     prefersLinux: application.prefersLinux,
   });
-  const loaded = launch.mode === "native" ? nativeLinker(request).closure(whole.program.path) : whole;
+  // What the launch looks for in the image; the first one has looked for all that the program needs on its own system.
+  const launchLinker = launch.mode === "native" ? nativeLinker(request) : linker;
+  const loaded = launch.mode === "native" ? launchLinker.closure(whole.program.path) : whole;
   const tree = new ProgramTree(space, context);
   for (const part of parts) await tree.add(part);
   const places = new LibraryPlaces({ space, mode: launch.mode, parts, program: application.executable });
@@ -73,9 +75,8 @@ export async function assemble(request: AssembleRequest, context: Context): Prom
     loaded.libraries.filter((object) => !isLoader(object)),
     places,
   );
-  const pluginLinker = launch.mode === "native" ? nativeLinker(request) : linker;
   for (const plugin of pluginsOf({ application, space, parts }, context)) {
-    const closure = pluginClosure(pluginLinker, plugin, loaded);
+    const closure = pluginClosure(launchLinker, plugin, loaded);
     if (closure === undefined) continue;
     addLibraries(
       tree,

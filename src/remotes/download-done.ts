@@ -1,8 +1,7 @@
-import { createHash } from "node:crypto";
-import { createReadStream, statSync } from "node:fs";
-import { MiB } from "../support/bytes.ts";
+import { statSync } from "node:fs";
 import type { Context } from "../support/context.ts";
-import { checkAborted, isErrno } from "../support/errors.ts";
+import { isErrno } from "../support/errors.ts";
+import { digestOf } from "../support/hash-file.ts";
 import type { Downloaded, DownloadRequest } from "./download.ts";
 import type { RemoteFile } from "./remote.ts";
 
@@ -49,14 +48,4 @@ export function markOf(path: string): string | undefined {
 function fits(found: { readonly size: number; readonly sha256: string }, file: RemoteFile): boolean {
   if (file.size !== undefined && file.size !== found.size) return false;
   return file.sha256 === undefined || file.sha256.toLowerCase() === found.sha256;
-}
-
-/** SHA-256 in hexadecimal digits. */
-export async function digestOf(path: string, signal: AbortSignal): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: MiB })) {
-    hash.update(chunk);
-    checkAborted(signal);
-  }
-  return hash.digest("hex");
 }

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { copyToNew } from "../../store/copy.ts";
 import { temporaryBeside } from "../../support/atomic.ts";
 import { CapstanError, doing, ExitCode, isErrno } from "../../support/errors.ts";
-import { hashFile } from "../digests.ts";
+import { hashFile } from "../../support/hash-file.ts";
 import type { PublishTarget } from "./target.ts";
 
 /** A folder of this machine, such as that of a web server. */
