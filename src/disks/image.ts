@@ -5,7 +5,7 @@ import { type BlockDevice, type Closable, ReadWindow, type WritableBlockDevice }
 import { eachNonZeroRun } from "./gather.ts";
 import { inspectLoader, type LoaderInfo } from "./loader.ts";
 import { type Partition, ROOT_PARTITION, readPartitionTable, SECTOR } from "./mbr.ts";
-import { type OpenDiskOptions, openDisk } from "./probe.ts";
+import { type DiskFormat, type OpenDiskOptions, openDisk } from "./probe.ts";
 
 /** Where the file system starts is a multiple of this. */
 const PARTITION_ALIGNMENT = 2 * MiB;
@@ -60,7 +60,7 @@ export async function copyDevice(from: BlockDevice, to: WritableBlockDevice, opt
 
 /** A composed image (or any disk), opened for looking into it. */
 export interface OpenImage extends Closable {
-  readonly format: "raw" | "qcow2";
+  readonly format: DiskFormat;
   readonly device: BlockDevice;
   /** In bytes, as the guest sees it. */
   readonly size: number;

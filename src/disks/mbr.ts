@@ -78,6 +78,14 @@ export function setRootPartition(
   device.write(sector, 0);
 }
 
+/** Moves a partition of the table to another place; all else stays. */
+export function movePartition(device: WritableBlockDevice, { number, type, start, size }: Partition): void {
+  const sector = readFirstSector(device);
+  const entry = encodePartitionEntry({ type, firstSector: start / SECTOR, sectorCount: size / SECTOR });
+  entry.copy(sector, entryOffset(number));
+  device.write(sector, 0);
+}
+
 /**
  * The 16 bytes of an entry:
  *

@@ -5,6 +5,9 @@ import { DiskFile } from "./disk-file.ts";
 import { type BackingName, MAGIC as QCOW2_MAGIC, unsupportedError } from "./qcow2/layout.ts";
 import { qcow2Device } from "./qcow2/reader.ts";
 import { rawDevice } from "./raw.ts";
+import { vdiDevice } from "./vdi/reader.ts";
+import { vhdDevice } from "./vhd/reader.ts";
+import { vmdkDevice } from "./vmdk/reader.ts";
 
 /** Container formats by the names that qemu-img has for them; vpc is the VHD of Virtual PC and Hyper-V. */
 export type DiskFormat = "raw" | "qcow2" | "vmdk" | "vdi" | "vpc";
@@ -13,7 +16,7 @@ export type DiskFormat = "raw" | "qcow2" | "vmdk" | "vdi" | "vpc";
 export const MAX_CHAIN = 16;
 
 export interface OpenDisk extends Closable {
-  readonly format: "raw" | "qcow2";
+  readonly format: DiskFormat;
   readonly device: BlockDevice;
 }
 
@@ -35,11 +38,11 @@ export function probeFormat(path: string): DiskFormat {
   }
 }
 
-/** Opens a raw or qcow2 image for reading, with all that it lies upon. */
+/** Opens a disk image of any of the formats for reading, with all that it lies upon. */
 export function openDisk(path: string, options: OpenDiskOptions = {}): OpenDisk {
   const format = probeFormat(path);
   const device = openInChain(path, format, { above: [], backing: options.backing ?? "follow" });
-  return { format: format === "qcow2" ? "qcow2" : "raw", device, close: () => device.close() };
+  return { format, device, close: () => device.close() };
 }
 
 interface Chain {
@@ -49,16 +52,31 @@ interface Chain {
 }
 
 function openInChain(path: string, format: string, chain: Chain): BlockDevice & Closable {
-  if (format !== "raw" && format !== "qcow2") throw foreignFormatError(path, format);
   const file = DiskFile.open(path);
   try {
     checkChain(file, chain);
-    if (format === "raw") return rawDevice(file);
+    if (format !== "qcow2") return openPlain(file, format);
     const above = [...chain.above, { path, identity: file.identity }];
     return qcow2Device(file, (backing) => openBacking(path, backing, { ...chain, above }));
   } catch (error) {
     file.close();
     throw error;
+  }
+}
+
+/** Formats that never lie upon others, as far as they are read here. */
+function openPlain(file: DiskFile, format: string): BlockDevice & Closable {
+  switch (format) {
+    case "raw":
+      return rawDevice(file);
+    case "vmdk":
+      return vmdkDevice(file);
+    case "vdi":
+      return vdiDevice(file);
+    case "vpc":
+      return vhdDevice(file);
+    default:
+      throw foreignFormatError(file.path, format);
   }
 }
 

@@ -34,14 +34,17 @@ test.each(EDGE_SIZES)("a file of %d bytes without any magic is raw", (size) => {
   disk.close();
 });
 
-test.each(["vmdk", "vdi", "vpc"])("a %s is refused with the command that converts it", (format) => {
-  const path = join(folder, `foreign.${format}`);
-  qemuImg("create", "-f", format, path, "1M");
-  const error = capstanErrorOf(() => openDisk(path));
-  expect(error.code).toBe("disk-format");
-  expect(error.message).toContain(path);
-  expect(error.hint).toContain(`qemu-img convert -O qcow2 ${path}`);
-});
+test.each(["monolithicFlat", "twoGbMaxExtentSparse"])(
+  "a vmdk in parts (%s) is refused with the command that joins it",
+  (kind) => {
+    const path = join(folder, `${kind}.vmdk`);
+    qemuImg("create", "-f", "vmdk", "-o", `subformat=${kind}`, path, "1M");
+    const error = capstanErrorOf(() => openDisk(path));
+    expect(error.code).toBe("vmdk-unsupported");
+    expect(error.message).toContain(path);
+    expect(error.hint).toContain(`qemu-img convert -O vmdk ${path}`);
+  },
+);
 
 test("what is missing, or no file, is told as such, and a FIFO does not block", () => {
   expect(capstanErrorOf(() => openDisk(join(folder, "none"))).code).toBe("os-enoent");

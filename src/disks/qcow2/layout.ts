@@ -336,6 +336,17 @@ export function encodeCopiedEntry(table: Buffer, at: number, offset: number): vo
   table.writeUInt8(table.readUInt8(at) | 0x80, at);
 }
 
+/** The low bits are the place in the file, the high ones how many sectors of 512 bytes it reaches over beyond the first. */
+export function encodeCompressedEntry(
+  table: Buffer,
+  at: number,
+  { offset, length, clusterBits }: { readonly offset: number; readonly length: number; readonly clusterBits: number },
+): void {
+  const sectors = Math.floor(((offset % 512) + length - 1) / 512);
+  const shift = BigInt(62 - (clusterBits - 8));
+  table.writeBigUInt64BE((1n << 62n) | (BigInt(sectors) << shift) | BigInt(offset), at);
+}
+
 export function encodeZeroEntry(table: Buffer, at: number): void {
   writeU64(table, ALL_ZERO, at);
 }

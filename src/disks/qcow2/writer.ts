@@ -3,6 +3,7 @@ import { CapstanError } from "../../support/errors.ts";
 import { type BlockDevice, type Closable, checkRange, type WritableBlockDevice } from "../block-device.ts";
 import { DiskFile } from "../disk-file.ts";
 import { eachNonZeroRun, WriteGatherer } from "../gather.ts";
+import type { DiskFormat } from "../probe.ts";
 import { ClusterMap } from "./cluster-map.ts";
 import {
   type BackingName,
@@ -43,7 +44,7 @@ export interface Qcow2Options {
 export interface Qcow2Backing {
   /** As it is to stand in the image: absolute, or relative to the folder of the overlay. */
   readonly path: string;
-  readonly format: "raw" | "qcow2";
+  readonly format: DiskFormat;
   readonly device: BlockDevice;
 }
 

@@ -30,6 +30,11 @@ export const PREFIX_SIZE = FIELDS.prefix[1];
 /** The largest size or time that eleven octal digits hold; larger ones need a PAX record. */
 export const MAX_OCTAL_NUMBER = 0o77777777777;
 
+/** Offsets in the header of a sparse file and in the blocks that go on with its runs, and how many runs each holds. */
+const SPARSE = { runs: 386, inHeader: 4, isExtended: 482, realSize: 483, inBlock: 21, blockIsExtended: 504 } as const;
+const NUMBER_SIZE = 12;
+
+const GNU_MAGIC = "ustar  \0";
 const POSIX_MAGIC = "ustar\0" + "00";
 
 export const TypeFlag = {
@@ -93,6 +98,8 @@ export interface HeaderFields {
   readonly size: number;
   /** Whole seconds since 1970, not negative. */
   readonly mtime: number;
+  /** GNU's old format, which has no prefix. */
+  readonly gnu?: boolean;
 }
 
 /** A ustar header: owner and group 0 without names, so that it does not tell who made the archive. */
@@ -106,13 +113,49 @@ export function encodeHeader(fields: HeaderFields): Uint8Array {
   putOctal(block, "mtime", fields.mtime);
   putText(block, "type", fields.type);
   putText(block, "linkName", fields.linkName ?? "");
-  putText(block, "magic", POSIX_MAGIC);
-  putOctal(block, "deviceMajor", 0);
-  putOctal(block, "deviceMinor", 0);
-  putText(block, "prefix", fields.prefix ?? "");
-  // Six digits, NUL, blank: what every tar since the seventh edition writes here.
-  putText(block, "checksum", `${checksum(block).toString(8).padStart(6, "0")}\0 `);
+  putText(block, "magic", fields.gnu === true ? GNU_MAGIC : POSIX_MAGIC);
+  if (fields.gnu !== true) {
+    putOctal(block, "deviceMajor", 0);
+    putOctal(block, "deviceMinor", 0);
+    putText(block, "prefix", fields.prefix ?? "");
+  }
+  putChecksum(block);
   return block;
+}
+
+/** A run of a sparse file that is not zero, in bytes. */
+export interface SparseRun {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/**
+ * The header of a sparse file in GNU's old format, with as many further blocks as its runs take; their bytes follow, one
+ * after another. Source: GNU tar manual, appendix "Storing Sparse Files", section "Old GNU Format".
+ */
+export function encodeSparseHeader(
+  fields: Omit<HeaderFields, "type" | "size" | "prefix">,
+  { size, runs }: { readonly size: number; readonly runs: readonly SparseRun[] },
+): Uint8Array {
+  // The last run says where the file ends, even if it has no bytes.
+  const last = runs.at(-1);
+  const all = last !== undefined && last.offset + last.length === size ? runs : [...runs, { offset: size, length: 0 }];
+  const stored = runs.reduce((sum, { length }) => sum + length, 0);
+  const first = all.slice(0, SPARSE.inHeader);
+  const block = Buffer.from(encodeHeader({ ...fields, type: TypeFlag.gnuSparse, size: 0, gnu: true }));
+  putNumber(block, FIELDS.size[0], stored);
+  putRuns(block, SPARSE.runs, first);
+  block[SPARSE.isExtended] = all.length > first.length ? 1 : 0;
+  putNumber(block, SPARSE.realSize, size);
+  putChecksum(block);
+  const blocks = [block];
+  for (let at = first.length; at < all.length; at += SPARSE.inBlock) {
+    const further = Buffer.alloc(BLOCK_SIZE);
+    putRuns(further, 0, all.slice(at, at + SPARSE.inBlock));
+    further[SPARSE.blockIsExtended] = at + SPARSE.inBlock < all.length ? 1 : 0;
+    blocks.push(further);
+  }
+  return Buffer.concat(blocks);
 }
 
 /** Octal text, or GNU's base-256 with the highest bit set. NaN when it is neither, or larger than 2^53. */
@@ -181,6 +224,29 @@ function putText(block: Buffer, name: keyof typeof FIELDS, text: string): void {
 function putOctal(block: Buffer, name: keyof typeof FIELDS, value: number): void {
   const digits = FIELDS[name][1] - 1;
   putText(block, name, value.toString(8).padStart(digits, "0"));
+}
+
+/** Six digits, NUL, blank: what every tar since the seventh edition writes here. */
+function putChecksum(block: Buffer): void {
+  putText(block, "checksum", `${checksum(block).toString(8).padStart(6, "0")}\0 `);
+}
+
+function putRuns(block: Buffer, at: number, runs: readonly SparseRun[]): void {
+  runs.forEach(({ offset, length }, index) => {
+    putNumber(block, at + index * 2 * NUMBER_SIZE, offset);
+    putNumber(block, at + (index * 2 + 1) * NUMBER_SIZE, length);
+  });
+}
+
+/** Eleven octal digits, or base 256 with the highest bit set for what they cannot hold. */
+function putNumber(block: Buffer, at: number, value: number): void {
+  if (value <= MAX_OCTAL_NUMBER) {
+    block.write(value.toString(8).padStart(NUMBER_SIZE - 1, "0"), at, "latin1");
+    return;
+  }
+  block.fill(0, at, at + NUMBER_SIZE);
+  block[at] = 0x80;
+  block.writeBigUInt64BE(BigInt(value), at + NUMBER_SIZE - 8);
 }
 
 /** The sum of all bytes, the checksum's own field counted as blanks. */

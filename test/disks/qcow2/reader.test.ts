@@ -209,10 +209,16 @@ describe("backing files", () => {
     expect(capstanErrorOf(() => openDisk(overlay, { backing: "refuse" })).code).toBe("backing-refused");
   });
 
+  test.each(["vmdk", "vdi"])("may be of the format %s", (format) => {
+    const [raw, base] = [rawFile(), fresh(`base.${format}`)];
+    qemuImg("convert", "-f", "raw", "-O", format, raw, base);
+    expectBytes(readImage(overlayOf(base, format)), readImage(raw));
+  });
+
   test("of a format that cannot be read are refused with the way to convert them", () => {
-    const base = fresh("base.vmdk");
-    qemuImg("create", "-f", "vmdk", base, "1M");
-    const error = capstanErrorOf(() => openDisk(overlayOf(base, "vmdk")));
+    const base = fresh("base.qed");
+    qemuImg("create", "-f", "qed", base, "1M");
+    const error = capstanErrorOf(() => openDisk(overlayOf(base, "qed")));
     expect(error.code).toBe("disk-format");
     expect(error.hint).toContain("qemu-img convert");
   });
