@@ -16,7 +16,7 @@ try {
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const { metafile } = await esbuild.build({
   absWorkingDir: root,
-  entryPoints: { main: "src/cli/main.ts" },
+  entryPoints: { main: "src/cli/main.ts", hub: "src/cli/hub.ts", supervisor: "src/cli/supervisor.ts" },
   outdir: "dist",
   bundle: true,
   splitting: true,

@@ -6,6 +6,7 @@ import {
   closeSync,
   constants,
   existsSync,
+  lstatSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -111,6 +112,12 @@ function installModules() {
   // npm writes this file when it has finished, so a lock file that is newer has not been installed.
   const installed = join(root, "node_modules", ".package-lock.json");
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs) return;
+  // npm would empty what a link leads to, which may be the modules of another checkout.
+  if (lstatSync(join(root, "node_modules"), { throwIfNoEntry: false })?.isSymbolicLink() === true) {
+    fail(
+      "node_modules is a link, and what it leads to is not of this package-lock.json: remove the link, then run this again.",
+    );
+  }
   say("installing the npm packages …");
   const result = spawnSync("npm", ["ci", "--no-fund", "--no-audit"], { cwd: root, stdio: ["ignore", 2, 2] });
   if (result.status !== 0) fail("`npm ci` failed; its messages are above.");

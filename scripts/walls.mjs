@@ -25,6 +25,7 @@ const ALLOWED = {
     "support",
     "filesystems",
     "disks",
+    "hypervisors",
     "project",
     "elf",
     "linker",
@@ -35,7 +36,9 @@ const ALLOWED = {
     "packages",
     "store",
   ],
-  instances: ["support", "disks", "hypervisors", "store"],
+  exports: ["support", "disks", "packages"],
+  instances: ["support", "filesystems", "disks", "hypervisors", "store"],
+  services: ["support", "project", "hypervisors", "instances"],
   cli: [
     "support",
     "filesystems",
@@ -55,6 +58,8 @@ const ALLOWED = {
     "remotes",
     "hosting",
     "instances",
+    "services",
+    "exports",
   ],
 };
 

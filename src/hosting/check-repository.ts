@@ -121,7 +121,11 @@ function checkIndex(root: string, index: RepositoryIndex, { keys }: CheckOptions
     if (!(error instanceof CapstanError)) throw error;
     return [{ ...common, code: "bad-index", problem: [error.message, ...error.details].join("; ") }];
   }
-  if (file === undefined) return [{ ...common, code: "no-index", problem: "there is none" }];
+  if (file === undefined) {
+    // Buckets, shared folders and 'repo serve' do without; there is nothing that could be signed, though.
+    const problem = "there is none, which only web servers need";
+    return [{ ...common, severity: keys.length === 0 ? "warning" : "error", code: "no-index", problem }];
+  }
   const findings: Finding[] = differences(file.index, index).map((problem) => ({
     ...common,
     code: "stale-index",

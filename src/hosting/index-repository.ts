@@ -13,6 +13,7 @@ import { CapstanError } from "../support/errors.ts";
 import { openDigests } from "./digests.ts";
 import { generatedTime } from "./generated-time.ts";
 import { readIndexFile } from "./index-file.ts";
+import { refreshPages } from "./page/write-pages.ts";
 import { openRepository, type Repository, whileLocked } from "./repository.ts";
 
 export interface IndexResult {
@@ -27,12 +28,16 @@ export interface IndexResult {
   readonly problems: readonly FolderProblem[];
 }
 
-/** Makes the index of what lies in the folder now. Files that are unchanged since the last time are not read again. */
+/** Makes the index of what lies in the folder now, and brings the pages along where there are some. Files that are unchanged since the last time are not read again. */
 export async function indexRepository(dir: string, context: Context): Promise<IndexResult> {
   const repository = openRepository(dir, context);
   // A lock is to be held for moments only: large files are read before, and found unchanged then.
   await makeIndex(repository, context);
-  return whileLocked(repository, context, () => writeIndex(repository, context));
+  return whileLocked(repository, context, async () => {
+    const result = await writeIndex(repository, context);
+    await refreshPages(repository, context);
+    return result;
+  });
 }
 
 async function writeIndex(repository: Repository, context: Context): Promise<IndexResult> {

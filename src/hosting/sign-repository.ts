@@ -1,8 +1,8 @@
-import { chmodSync, closeSync, fsyncSync, openSync, readFileSync, realpathSync, writeSync } from "node:fs";
+import { chmodSync, readFileSync, realpathSync } from "node:fs";
 import { join, resolve, sep } from "node:path";
 import { SIGNATURE_NAME } from "../remotes/index/schema.ts";
 import { generateKeys, type PublicKey, publicKeyOfPem, signIndex } from "../remotes/index/signature.ts";
-import { writeFileAtomically } from "../support/atomic.ts";
+import { writeFileAtomically, writeSynced } from "../support/atomic.ts";
 import type { Context } from "../support/context.ts";
 import { CapstanError, doing, ExitCode, isErrno } from "../support/errors.ts";
 import { needIndexFile } from "./index-file.ts";
@@ -61,12 +61,6 @@ function checkOutside(key: string, root: string): void {
 }
 
 function writeSecret(path: string, text: string): void {
-  const file = openSync(path, "wx", 0o600);
-  try {
-    writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  writeSynced(path, text, { mode: 0o600 });
   chmodSync(path, 0o600);
 }

@@ -6,9 +6,18 @@ import { decodeText } from "../project/text-file.ts";
 import type { Context } from "../support/context.ts";
 import { CapstanError } from "../support/errors.ts";
 import { readCachedIndex, writeCachedIndex } from "./index-cache.ts";
-import { archiveIdentity, changedError, type FileIdentity, readArchive, sameIdentity } from "./tar/archive.ts";
+import { unpackLimit } from "./limits.ts";
+import {
+  archiveIdentity,
+  changedError,
+  type FileIdentity,
+  hasCleanTail,
+  readArchive,
+  sameIdentity,
+} from "./tar/archive.ts";
+import { type ArrivingArchive, arrivingArchive } from "./tar/arriving.ts";
 import type { ArchiveEntry } from "./tar/entries.ts";
-import { readTar, type TarIndex } from "./tar/reader.ts";
+import { readTar, type TarIndex, type TarReadOptions } from "./tar/reader.ts";
 
 /** What is in a package: all but the contents of its files, which stay in the archive. */
 export interface PackageIndex {
@@ -31,8 +40,11 @@ export interface PackageIndex {
 export interface PackageIndexOptions {
   /** Where indexes are kept from one time to the next, so that the archive need not be unpacked for them again. */
   readonly cacheFolder?: string | undefined;
-  readonly context: Pick<Context, "signal" | "reporter">;
+  readonly context: IndexContext;
 }
+
+/** Its environment may set another limit than that of `unpackLimit`. */
+export type IndexContext = Pick<Context, "signal" | "reporter"> & Partial<Pick<Context, "env">>;
 
 /**
  * Reads what is in a package. With a cache this unpacks nothing if it was done before and the archive is unchanged.
@@ -46,6 +58,29 @@ export async function readPackageIndex(path: string, options: PackageIndexOption
   const index = await unpackIndex(path, identity, context);
   if (cacheFolder !== undefined) rememberPackageIndex(cacheFolder, index, context);
   return index;
+}
+
+/** Makes the index of a package while it is fetched. */
+export interface ArrivingIndex extends Pick<ArrivingArchive, "restart" | "take" | "close"> {
+  /** Of the archive in its place; undefined where it has to be read from there, since not all of it was seen or it is not right. */
+  indexOf(path: string): Promise<PackageIndex | undefined>;
+}
+
+export function arrivingIndex(context: IndexContext): ArrivingIndex {
+  const { signal, reporter } = context;
+  const archive = arrivingArchive(tarOptions("the archive that is fetched", context));
+  return {
+    restart: () => archive.restart(),
+    take: (bytes) => archive.take(bytes),
+    close: () => archive.close(),
+    async indexOf(path) {
+      const arrived = await archive.finish();
+      if (arrived === undefined || signal.aborted) return undefined;
+      const identity = await archiveIdentity(path);
+      const isWhole = identity.size === arrived.size && (await hasCleanTail(path, arrived.compressed));
+      return isWhole ? indexOfTar(arrived.tar, { path, identity }, reporter) : undefined;
+    },
+  };
 }
 
 /** Keeps an index for the next time. That this fails (a full disk, a store that may only be read) is no error. */
@@ -117,14 +152,22 @@ const RUN_CONFIG = "meta/run.yaml";
 const README = "meta/README.md";
 const WANTED = new Set([MANIFEST, RUN_CONFIG, README]);
 
-async function unpackIndex(
-  path: string,
-  identity: FileIdentity,
-  { signal, reporter }: Pick<Context, "signal" | "reporter">,
-): Promise<PackageIndex> {
-  const chunks = readArchive(path, { signal, expected: identity });
-  const tar = await readTar(chunks, { name: path, wanted: (entry) => WANTED.has(entry) });
+async function unpackIndex(path: string, identity: FileIdentity, context: IndexContext): Promise<PackageIndex> {
+  const chunks = readArchive(path, { signal: context.signal, expected: identity });
+  const tar = await readTar(chunks, tarOptions(path, context));
   if (!sameIdentity(await archiveIdentity(path), identity)) throw changedError(path);
+  return indexOfTar(tar, { path, identity }, context.reporter);
+}
+
+function tarOptions(name: string, context: IndexContext): TarReadOptions {
+  return { name, wanted: (entry) => WANTED.has(entry), limits: { totalSize: unpackLimit(context) } };
+}
+
+function indexOfTar(
+  tar: TarIndex,
+  { path, identity }: Pick<PackageIndex, "path" | "identity">,
+  reporter: Context["reporter"],
+): PackageIndex {
   for (const repeated of tar.repeated.slice(0, 20)) {
     reporter.report({ kind: "detail", text: `${path}: '/${repeated}' is in it more than once; the last one counts` });
   }

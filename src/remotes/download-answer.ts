@@ -1,5 +1,5 @@
 import { ExitCode } from "../support/errors.ts";
-import { damaged } from "./download-errors.ts";
+import { damaged, LIMIT_HINT } from "./download-errors.ts";
 import { HttpError } from "./http-errors.ts";
 import type { OpenAnswer } from "./http-exchange.ts";
 import { showUrl } from "./http-url.ts";
@@ -18,7 +18,7 @@ export function checkTotal(total: number | undefined, asked: Asked): void {
   if (size !== undefined && total !== size) {
     throw damaged(asked, `the server has ${total} bytes of it, and there should be ${size}`);
   }
-  if (total > asked.limit) throw damaged(asked, `it has ${total} bytes, and ${asked.limit} are the limit`);
+  if (total > asked.limit) throw damaged(asked, `it has ${total} bytes, and ${asked.limit} are the limit`, LIMIT_HINT);
 }
 
 /**

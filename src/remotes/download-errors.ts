@@ -2,6 +2,9 @@ import { CapstanError, ExitCode } from "../support/errors.ts";
 import { showUrl } from "./http-url.ts";
 import type { RemoteFile } from "./remote.ts";
 
+/** For what is larger than the limit that somebody sets. */
+export const LIMIT_HINT = "If it is what you want, allow for its size: --unpack-limit 200G, or CAPSTAN_UNPACK_LIMIT.";
+
 /** What came is not what should have come. */
 export function damaged(
   request: { readonly what: string; readonly file: RemoteFile },

@@ -2,8 +2,9 @@ import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { MiB } from "../support/bytes.ts";
 import { checkAborted, isErrno } from "../support/errors.ts";
-import { bootId, openPart, type Transferred } from "./download-part.ts";
+import { openPart, type Transferred } from "./download-part.ts";
 import { progressOf } from "./download-progress.ts";
+import { bootId } from "./download-record.ts";
 import type { Transfer } from "./download-transfer.ts";
 import { missing, pathOfFileUrl, refused } from "./http-file.ts";
 import type { HttpContext } from "./http-tuning.ts";
@@ -15,13 +16,13 @@ export async function copyFromFile(request: Transfer, context: HttpContext): Pro
   try {
     const before = fstatSync(source);
     if (!before.isFile()) throw refused({ url: file.url, what }, "it is not a file");
-    const part = await openPart(request.part, () => 0, context.signal);
+    const part = await openPart(request.part, { keep: () => 0, observer: request.observer, signal: context.signal });
     try {
       await part.restart({ url: file.url, sha256: undefined, validator: undefined, total: undefined, boot: bootId() });
       const progress = progressOf(what, context);
       const buffer = Buffer.allocUnsafeSlow(MiB);
       for (let read = readSync(source, buffer); read > 0; read = readSync(source, buffer)) {
-        part.append(buffer.subarray(0, read));
+        await part.append(buffer.subarray(0, read));
         progress(part.length, before.size);
         await setImmediate();
         checkAborted(context.signal);
@@ -30,9 +31,9 @@ export async function copyFromFile(request: Transfer, context: HttpContext): Pro
       if (after.mtimeMs !== before.mtimeMs || after.size !== part.length) {
         throw refused({ url: file.url, what }, "it changes while it is copied");
       }
-      return { size: part.length, sha256: part.finish(), transferred: 0, glued: false };
+      return { size: part.length, sha256: await part.finish(), transferred: 0, glued: false };
     } finally {
-      part.close();
+      await part.close();
     }
   } finally {
     closeSync(source);

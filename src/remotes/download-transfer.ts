@@ -1,8 +1,9 @@
 import { checkEncoding, checkIsNoPage, checkTotal, endedEarly, unsteady, wrongRange } from "./download-answer.ts";
 import { damaged } from "./download-errors.ts";
-import { bootId, openPart, type Part, type PartRecord, readPartRecord, type Transferred } from "./download-part.ts";
+import { type Observer, openPart, type Part, type Transferred } from "./download-part.ts";
 import { progressOf } from "./download-progress.ts";
 import { lengthOf, parseContentRange, parseUnsatisfied, validatorOf } from "./download-range.ts";
+import { bootId, type PartRecord, readPartRecord } from "./download-record.ts";
 import { networkError, statusError } from "./http-errors.ts";
 import { type OpenAnswer, openAnswer } from "./http-exchange.ts";
 import { mayRetry, waitToRetry } from "./http-retry.ts";
@@ -15,6 +16,7 @@ export interface Transfer {
   readonly what: string;
   /** The most bytes that are taken where nobody says how many there are. */
   readonly limit: number;
+  readonly observer?: Observer | undefined;
 }
 
 /**
@@ -23,7 +25,8 @@ export interface Transfer {
  */
 export async function transfer(request: Transfer, context: HttpContext): Promise<Transferred> {
   const earlier = usable(readPartRecord(request.part), request);
-  const part = await openPart(request.part, (length) => worthKeeping(length, earlier, request), context.signal);
+  const keep = (length: number) => worthKeeping(length, earlier, request);
+  const part = await openPart(request.part, { keep, observer: request.observer, signal: context.signal });
   const progress = progressOf(request.what, context);
   const state: State = { request, context, part, progress, record: earlier, ...UNTOUCHED };
   try {
@@ -39,9 +42,9 @@ export async function transfer(request: Transfer, context: HttpContext): Promise
       }
     }
     const { transferred, glued } = state;
-    return { size: part.length, sha256: part.finish(), transferred, glued };
+    return { size: part.length, sha256: await part.finish(), transferred, glued };
   } finally {
-    part.close();
+    await part.close();
   }
 }
 
@@ -165,7 +168,7 @@ async function receive(answer: OpenAnswer, state: State): Promise<void> {
       if (part.length === 0) checkIsNoPage(chunk, answer, request);
       if (part.length + chunk.length > most)
         throw damaged(request, `more comes than the ${most} bytes that it may have`);
-      part.append(chunk);
+      await part.append(chunk);
       state.transferred += chunk.length;
       progress(part.length, total);
     }

@@ -16,7 +16,7 @@ import { writeBeside } from "../support/atomic.ts";
 import { isZero, MiB } from "../support/bytes.ts";
 import type { Context } from "../support/context.ts";
 import { CapstanError, checkAborted, isErrno } from "../support/errors.ts";
-import { damaged } from "./download-errors.ts";
+import { damaged, LIMIT_HINT } from "./download-errors.ts";
 import { forgetPart } from "./download-part.ts";
 import type { RemoteFile } from "./remote.ts";
 
@@ -70,7 +70,7 @@ async function inflate(request: Placing, file: number, { signal }: Context): Pro
     for await (const chunk of gunzip as AsyncIterable<Buffer>) {
       checkAborted(signal);
       if (length + chunk.length > request.limit) {
-        throw damaged(request, `it unpacks to more than the ${request.limit} bytes that are the limit`);
+        throw damaged(request, `it unpacks to more than the ${request.limit} bytes that are the limit`, LIMIT_HINT);
       }
       // What is zero takes no space: disks are mostly that.
       if (!isZero(chunk)) writeAll(file, chunk, length);

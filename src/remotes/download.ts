@@ -1,11 +1,11 @@
-import { GiB } from "../support/bytes.ts";
+import { unpackLimit } from "../packages/limits.ts";
 import type { Context } from "../support/context.ts";
 import { CapstanError, checkAborted, doing } from "../support/errors.ts";
 import { findDone } from "./download-done.ts";
 import { damaged } from "./download-errors.ts";
 import { copyFromFile } from "./download-file.ts";
 import { withDownloadLock } from "./download-lock.ts";
-import { forgetPart, type Transferred } from "./download-part.ts";
+import { forgetPart, type Observer, type Transferred } from "./download-part.ts";
 import { transfer } from "./download-transfer.ts";
 import { putInPlace } from "./download-unpack.ts";
 import { isFileUrl, parseHttpUrl } from "./http-url.ts";
@@ -23,10 +23,11 @@ export interface DownloadRequest {
   /** For messages and progress: "osv.bootstrap.mpm". */
   readonly what: string;
   /**
-   * How many bytes it may have where nobody says how many there are, and how many a gzip file may unpack to. 64 GiB: the disks of
-   * images are large, and mostly holes that take no space.
+   * How many bytes it may have where nobody says how many there are, and how many a gzip file may unpack to. That of unpackLimit.
    */
   readonly limit?: number | undefined;
+  /** Sees the bytes as they are transferred; all of them unless somebody else brought the file. */
+  readonly observer?: Observer | undefined;
 }
 
 export interface Downloaded {
@@ -46,7 +47,7 @@ export interface Downloaded {
 export async function download(request: DownloadRequest, context: Context): Promise<Downloaded> {
   const part = request.part ?? `${request.path}.part`;
   if (!isFileUrl(request.file.url)) parseHttpUrl(request.file.url, request.what);
-  const whole = { ...request, part, limit: request.limit ?? 64 * GiB };
+  const whole = { ...request, part, limit: request.limit ?? unpackLimit(context) };
   return await doing(`Downloading ${request.what} to ${request.path}`, () =>
     withDownloadLock(whole, context, async (lock) => {
       const there = await findDone(request, lock.finished, context);

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8";
 import type { Dispatcher } from "undici";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import { takeCredentials } from "./http-url.ts";
@@ -27,6 +28,8 @@ export async function dispatcherFor(url: URL, env: Environment): Promise<Dispatc
 const dispatchers = new Map<string, Dispatcher>();
 
 async function makeDispatcher(proxy: URL | undefined, noProxy: string): Promise<Dispatcher> {
+  // undici reads answers with a small WebAssembly program; optimising it takes 35 MiB and more time than it ever saves.
+  setFlagsFromString("--liftoff-only");
   const tls = { rejectUnauthorized: true, timeout: CONNECT_TIMEOUT_MS };
   if (proxy === undefined) {
     // All of undici takes twice the time to load, and much more memory; its agents for proxies need all of it.

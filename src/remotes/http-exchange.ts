@@ -7,11 +7,18 @@ import { type Body, send } from "./http-send.ts";
 import { type HttpContext, tuningOf } from "./http-tuning.ts";
 import { parseHttpUrl, showUrl, takeCredentials } from "./http-url.ts";
 
+export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
+
+/** Of a file, each attempt reads it anew and sends exactly `size` bytes, from `start` on. */
+export type RequestBody =
+  | Uint8Array
+  | { readonly path: string; readonly start?: number | undefined; readonly size: number };
+
 export interface Exchange {
   readonly url: string;
-  readonly method: "GET" | "HEAD" | "PUT";
+  readonly method: Method;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array | { readonly path: string; readonly size: number } | undefined;
+  readonly body?: RequestBody | undefined;
   readonly what: string;
   readonly signal: AbortSignal;
 }
@@ -45,7 +52,7 @@ export async function openAnswer(exchange: Exchange, context: HttpContext): Prom
     if (seen.size > MAX_REDIRECTS) throw redirectError(exchange, `more than ${MAX_REDIRECTS} in a row`);
     if (next.origin !== url.origin) headers = harmless(headers);
     // RFC 9110, 15.4.4: whatever was asked, what is there is to be fetched.
-    if (answer.status === 303 && method === "PUT") method = "GET";
+    if (answer.status === 303 && method !== "HEAD") method = "GET";
     url = next;
   }
 }
@@ -69,7 +76,7 @@ async function sendOnce(exchange: Exchange, context: HttpContext): Promise<OpenA
   checkAborted(context.signal);
   const url = new URL(exchange.url);
   const { headersTimeout, bodyTimeout } = tuningOf(context);
-  const body = exchange.method === "PUT" ? exchange.body : undefined;
+  const body = exchange.method === "PUT" || exchange.method === "POST" ? exchange.body : undefined;
   const dispatcher = await dispatcherFor(url, context.env);
   const options = {
     origin: url.origin,
@@ -98,7 +105,8 @@ function contentOf(body: Exchange["body"]): NonNullable<Dispatcher.DispatchOptio
   if (!("path" in body)) return body;
   if (body.size === 0) return Buffer.alloc(0);
   // While it is sent, undici takes its errors; once the answer is there, nobody would.
-  return createReadStream(body.path, { end: body.size - 1 }).on("error", () => {});
+  const { path, start = 0, size } = body;
+  return createReadStream(path, { start, end: start + size - 1 }).on("error", () => {});
 }
 
 function redirectTarget(from: URL, location: string, what: string): URL {

@@ -8,7 +8,8 @@ import { showUrl } from "./http-url.ts";
 /** A small document of this machine, as an answer. Errors: as of a server, and those of the operating system. */
 export function readFileUrl(request: HttpRequest, limit: number): HttpAnswer {
   const path = pathOfFileUrl(request.url, request.what);
-  if (request.method === "PUT") throw refused(request, "files of this machine are only read");
+  if (request.method !== undefined && !["GET", "HEAD"].includes(request.method))
+    throw refused(request, "files of this machine are only read");
   return doing(`Reading ${request.what} (${path})`, () => {
     try {
       const status = statSync(path);

@@ -5,7 +5,7 @@ import type { Context } from "../support/context.ts";
 import { readBody } from "./http-body.ts";
 import { type CacheEntry, readEntry, writeEntry } from "./http-cache.ts";
 import { statusError } from "./http-errors.ts";
-import { openAnswer } from "./http-exchange.ts";
+import { type Method, openAnswer, type RequestBody } from "./http-exchange.ts";
 import { readFileUrl } from "./http-file.ts";
 import { retrying } from "./http-retry.ts";
 import { tuningOf, withDeadline } from "./http-tuning.ts";
@@ -14,10 +14,10 @@ import { isFileUrl } from "./http-url.ts";
 export interface HttpRequest {
   /** http:, https: or file:, where a file that is there answers 200 and no other method than GET and HEAD is taken. */
   readonly url: string;
-  readonly method?: "GET" | "HEAD" | "PUT" | undefined;
+  readonly method?: Method | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** What PUT sends. Of a file, each attempt reads it anew and sends exactly `size` bytes. */
-  readonly body?: Uint8Array | { readonly path: string; readonly size: number } | undefined;
+  /** What PUT and POST send. */
+  readonly body?: RequestBody | undefined;
   /** For messages: what is fetched, "the list of releases of cloudius-systems/osv". */
   readonly what: string;
   /** A small answer, read whole: in bytes. 64 MiB. */

@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync, renameSync, statSync } from "node:fs";
+import type { BlockDevice } from "../disks/block-device.ts";
 import { hasBootSignature } from "../disks/mbr.ts";
-import { openDisk } from "../disks/probe.ts";
+import { type DiskFormat, openDisk } from "../disks/probe.ts";
 import type { Context } from "../support/context.ts";
 import { CapstanError, doing } from "../support/errors.ts";
 import { copyToNew } from "./copy.ts";
@@ -12,12 +13,15 @@ import { KERNEL_SUFFIX, stageImage } from "./stage.ts";
 export interface ImportedImage {
   readonly name: string;
   readonly path: string;
-  readonly format: "raw" | "qcow2";
+  readonly format: ImageFormat;
 }
 
+/** `elf` is a kernel alone, such as OSv's ZFS builder, which QEMU boots by its own file. */
+export type ImageFormat = DiskFormat | "elf";
+
 /**
- * Copies a bootable disk, raw or qcow2, into the store. It becomes NAME.qemu whatever it is: the original lists and
- * runs nothing else. `meta.created` is now unless it is given.
+ * Copies a bootable disk, raw or qcow2, or a kernel, into the store. It becomes NAME.qemu whatever it is: the original lists
+ * and runs nothing else. `meta.created` is now unless it is given.
  *
  * Errors: CapstanError `image-not-bootable`, `backing-refused`, and those of the disk formats.
  */
@@ -35,7 +39,7 @@ export async function importImage(
   context: Pick<Context, "now" | "signal" | "reporter">,
 ): Promise<ImportedImage> {
   const { full } = checkImageName(image.name);
-  checkDisk(image.file, image.file);
+  formatOf(image.file, image.file);
   if (image.kernel !== undefined) checkKernel(image.kernel);
   const stage = stageImage(layout, full, { now: context.now(), signal: context.signal });
   try {
@@ -48,7 +52,7 @@ export async function importImage(
       });
     }
     // The copy is what counts: the file may have been written to in the meantime.
-    const format = checkDisk(stage.temporaryPath, image.file);
+    const format = formatOf(stage.temporaryPath, image.file);
     const created = image.meta?.created ?? formatLocalTime(context.now());
     const kernel = image.kernel === undefined ? [] : [{ suffix: KERNEL_SUFFIX, path: image.kernel }];
     const path = await stage.commit({ ...image.meta, created }, kernel);
@@ -59,17 +63,21 @@ export async function importImage(
   }
 }
 
+function formatOf(path: string, shown: string): ImageFormat {
+  return isElf(path) ? "elf" : formatOfDisk(path, shown);
+}
+
 /** Opens it as a guest's disk would be; what lies upon another file would lose that one by being copied. */
-function checkDisk(path: string, shown: string): "raw" | "qcow2" {
+function formatOfDisk(path: string, shown: string): DiskFormat {
   const disk = openDisk(path, { backing: "refuse" });
   try {
-    if (hasBootSignature(disk.device)) return disk.format;
+    if (hasBootSignature(disk.device) || isArmKernel(disk.device)) return disk.format;
     const size = disk.device.size;
     throw new CapstanError(
       size === 0 ? `${shown} is empty` : `${shown} is not a bootable disk: its first sector does not end in 55 AA`,
       {
         code: "image-not-bootable",
-        hint: "Import a whole disk image (raw or qcow2), such as OSv's loader.img or usr.img.",
+        hint: "Import a whole disk image (raw or qcow2), such as OSv's loader.img or usr.img, or a kernel (ELF).",
       },
     );
   } finally {
@@ -77,7 +85,28 @@ function checkDisk(path: string, shown: string): "raw" | "qcow2" {
   }
 }
 
+/**
+ * OSv for ARM begins with the header of a Linux kernel, and its disks have no boot sector: the magic at byte 56 is of Linux's
+ * Documentation/arch/arm64/booting.rst; OSv arch/aarch64/preboot.S.
+ */
+function isArmKernel(device: BlockDevice): boolean {
+  const magic = Buffer.alloc(4);
+  if (device.size < ARM_MAGIC_OFFSET + magic.length) return false;
+  device.read(magic, ARM_MAGIC_OFFSET);
+  return magic.toString("latin1") === "ARMd";
+}
+
+const ARM_MAGIC_OFFSET = 56;
+
 function checkKernel(path: string): void {
+  if (isElf(path)) return;
+  throw new CapstanError(`${path} is not a kernel: it is no ELF file`, {
+    code: "kernel-not-elf",
+    hint: "Name the kernel ELF of the same build: osv-loader.elf of a release, or loader-stripped.elf of an OSv build.",
+  });
+}
+
+function isElf(path: string): boolean {
   const magic = Buffer.alloc(4);
   doing(`Reading ${path}`, () => {
     // A FIFO would be waited for.
@@ -89,9 +118,5 @@ function checkKernel(path: string): void {
       closeSync(file);
     }
   });
-  if (magic.toString("latin1") === "\x7fELF") return;
-  throw new CapstanError(`${path} is not a kernel: it is no ELF file`, {
-    code: "kernel-not-elf",
-    hint: "Name the kernel ELF of the same build: osv-loader.elf of a release, or loader-stripped.elf of an OSv build.",
-  });
+  return magic.toString("latin1") === "\x7fELF";
 }

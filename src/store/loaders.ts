@@ -19,6 +19,11 @@ export interface Loader {
 export const DEFAULT_LOADER = "osv-loader";
 export const BUILTIN_LOADER = "builtin";
 
+/** The names under which a loader may be found, the best first. */
+export function loaderNames(name: string): readonly string[] {
+  return [name, FALLBACKS[name]].filter((one) => one !== undefined);
+}
+
 /** Names of loaders that stand for one another: the first version of Capstan kept its own in a namespace. */
 const FALLBACKS: Readonly<Record<string, string>> = { [DEFAULT_LOADER]: "mike/osv-loader" };
 
@@ -30,8 +35,7 @@ export function findLoader(layout: Layout, name: string, builtin: Omit<Loader, "
   if (name === BUILTIN_LOADER) return checkBuiltin(builtin);
   checkImageName(name);
   const looked: string[] = [];
-  for (const candidate of [name, FALLBACKS[name]]) {
-    if (candidate === undefined) continue;
+  for (const candidate of loaderNames(name)) {
     const loader = tryLoader(layout, candidate);
     if (loader !== undefined) return { ...loader, name: candidate };
     looked.push(imagePaths(layout, checkImageName(candidate)).image);

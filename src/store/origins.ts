@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomically } from "../support/atomic.ts";
 import { doing, isErrno } from "../support/errors.ts";
@@ -19,6 +19,8 @@ export interface Origin {
   readonly sha256: string;
   /** RFC 3339. */
   readonly fetched: string;
+  /** Of images: size and time of the file in the store, which tell whether it is still the one that came. */
+  readonly stored?: string | undefined;
 }
 
 type Key = Pick<Origin, "kind" | "name" | "version" | "arch">;
@@ -40,6 +42,12 @@ export function latestOrigin(layout: Layout, kind: Origin["kind"], name: string)
 export async function writeOrigin(layout: Layout, origin: Origin): Promise<void> {
   mkdirSync(layout.origins, { recursive: true });
   await writeFileAtomically(originPath(layout, origin), `${JSON.stringify(origin, undefined, 2)}\n`);
+}
+
+/** Changes whenever the file is written or replaced; undefined where there is none. */
+export function storedState(path: string): string | undefined {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats?.isFile() ? `${stats.size} ${Math.trunc(stats.mtimeMs)}` : undefined;
 }
 
 /** Forgets what was known, so that another content is accepted. */

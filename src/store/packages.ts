@@ -1,9 +1,10 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildPackage } from "../packages/build-package.ts";
 import { cachedIndexPath } from "../packages/index-cache.ts";
 import { checkPackageName } from "../packages/names.ts";
 import {
+  type IndexContext,
   type PackageIndex,
   packageManifest,
   readPackageIndex,
@@ -12,14 +13,14 @@ import {
 import { howToGet } from "../packages/resolve.ts";
 import { formatCreated, type PackageManifest, readManifestFile } from "../project/manifest.ts";
 import { quoted } from "../project/text-file.ts";
-import { temporaryBeside } from "../support/atomic.ts";
+import { temporaryBeside, writeSynced } from "../support/atomic.ts";
 import type { Context } from "../support/context.ts";
 import { CapstanError, doing, ExitCode, InterruptedError, isErrno, withNoun } from "../support/errors.ts";
 import { nearest } from "../support/suggest.ts";
 import { copyToNew } from "./copy.ts";
 import { type Layout, lockPath, type PackagePaths, packagePaths } from "./layout.ts";
 import { withLock } from "./lock.ts";
-import { isSameFile } from "./same-file.ts";
+import { completePair, forgetPair, publishPair } from "./package-pair.ts";
 import { readNames, sweepTemporaries } from "./temporaries.ts";
 
 /** A package is in the store when both of its files are. */
@@ -87,11 +88,7 @@ export function readStoredManifest(stored: StoredPackage): PackageManifest {
 }
 
 /** What is in a package of the store; unpacked once, and then remembered under cache/. */
-export function readStoredIndex(
-  layout: Layout,
-  stored: StoredPackage,
-  context: Pick<Context, "signal" | "reporter">,
-): Promise<PackageIndex> {
+export function readStoredIndex(layout: Layout, stored: StoredPackage, context: IndexContext): Promise<PackageIndex> {
   return readPackageIndex(stored.archive, { cacheFolder: layout.packageIndexes, context });
 }
 
@@ -110,18 +107,21 @@ export interface FetchedPackage {
   readonly archive: string;
   /** The manifest that came with it: it is the one that counts, as in the original. */
   readonly manifestText: string;
+  /** What is in it, where that is known already. */
+  readonly indexOf?: ((path: string) => Promise<PackageIndex | undefined>) | undefined;
 }
 
 /** Puts a package that was fetched into the store. Error: CapstanError `wrong-package` when the archive is of another name. */
 export async function addFetchedPackage(
   layout: Layout,
-  { name, archive, manifestText }: FetchedPackage,
+  { name, archive, manifestText, indexOf }: FetchedPackage,
   context: Context,
 ): Promise<StoredPackage> {
   return addPackage(layout, context, {
     source: archive,
     manifestText,
     expectedName: name,
+    indexOf,
     provide: async (temporary) => doing(`Moving ${archive}`, () => renameSync(archive, temporary)),
   });
 }
@@ -140,6 +140,7 @@ export async function importProject(layout: Layout, folder: string, context: Con
 export async function removePackage(layout: Layout, name: string): Promise<void> {
   const { manifest, archive } = findPackage(layout, name);
   await withLock(lockPath(layout, "package", name), () => {
+    forgetPair({ manifest, archive });
     for (const path of [manifest, archive, cachedIndexPath(layout.packageIndexes, archive)])
       rmSync(path, { force: true });
   });
@@ -158,10 +159,11 @@ interface NewPackage {
   /** In place of the manifest in the archive. */
   readonly manifestText?: string;
   readonly expectedName?: string;
+  readonly indexOf?: FetchedPackage["indexOf"];
 }
 
 /**
- * Archive and manifest come into their places by renames, under a lock, the manifest last: a package that is new does
+ * Archive and manifest come into their places together, under a lock, the manifest last: a package that is new does
  * not exist before both are there. The manifest is the text of the one inside, so that comments in it survive.
  */
 async function addPackage(layout: Layout, context: Context, request: NewPackage): Promise<StoredPackage> {
@@ -169,13 +171,14 @@ async function addPackage(layout: Layout, context: Context, request: NewPackage)
   const incoming = prepareFolders(layout, context.now());
   try {
     await provide(incoming.archive);
-    const index = await readPackageIndex(incoming.archive, { context });
+    const index =
+      (await request.indexOf?.(incoming.archive)) ?? (await readPackageIndex(incoming.archive, { context }));
     const { name } = packageManifest(index);
     if (expectedName !== undefined && name !== expectedName) throw wrongPackage(name, expectedName);
     const paths = packagePaths(layout, name);
     const isNew = await doing(`Storing ${paths.archive}`, async () => {
       writeSynced(incoming.manifest, manifestText ?? index.manifestText ?? "");
-      return await withLock(lockPath(layout, "package", name), () => publish(incoming, paths), context.signal);
+      return await withLock(lockPath(layout, "package", name), () => publishPair(incoming, paths), context.signal);
     });
     if (isNew) rememberPackageIndex(layout.packageIndexes, { ...index, path: paths.archive }, context);
     return { name, ...paths };
@@ -212,29 +215,14 @@ function prepareFolders(layout: Layout, now: Date): PackagePaths {
   });
 }
 
-/** What is there already stays, for somebody may be reading it: false. */
-function publish(from: PackagePaths, to: PackagePaths): boolean {
-  const isNew = !isSameFile(from.archive, to.archive);
-  if (isNew) renameSync(from.archive, to.archive);
-  renameSync(from.manifest, to.manifest);
-  return isNew;
-}
-
-function writeSynced(path: string, text: string): void {
-  const file = openSync(path, "wx", 0o644);
-  try {
-    writeFileSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
 function readManifest({ manifest }: StoredPackage): PackageManifest | undefined {
   return readManifestFile(manifest, { name: manifest, foreign: true });
 }
 
-function isThere({ archive, manifest }: PackagePaths): boolean {
+/** With what a process that was killed has left undone, if it comes to that. */
+function isThere(paths: PackagePaths): boolean {
+  completePair(paths);
+  const { archive, manifest } = paths;
   return [archive, manifest].every((path) => isFile(path));
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { doing } from "./errors.ts";
 
@@ -35,17 +35,20 @@ const TEMPORARY_NAME = /^\..+\.(?<pid>[0-9]+)-[0-9a-f]{8}\.part$/;
 
 /** Small files: the text or bytes, whole or not at all. */
 export async function writeFileAtomically(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
-  await doing(`Writing ${path}`, () =>
-    writeBeside(path, (temporary) => {
-      const file = openSync(temporary, "wx", mode);
-      try {
-        const bytes = typeof content === "string" ? Buffer.from(content) : content;
-        let written = 0;
-        while (written < bytes.length) written += writeSync(file, bytes, written);
-        fsyncSync(file);
-      } finally {
-        closeSync(file);
-      }
-    }),
-  );
+  await doing(`Writing ${path}`, () => writeBeside(path, (temporary) => writeSynced(temporary, content, { mode })));
+}
+
+/** Writes a file in its place, and brings it to the disk; a new one (`wx`), or over what is there (`w`). */
+export function writeSynced(
+  path: string,
+  content: string | Uint8Array,
+  { flag = "wx", mode = 0o644 }: { readonly flag?: "w" | "wx"; readonly mode?: number } = {},
+): void {
+  const file = openSync(path, flag, mode);
+  try {
+    writeFileSync(file, content);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }

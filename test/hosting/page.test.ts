@@ -173,6 +173,21 @@ describe("the pages", () => {
     expect(readFileSync(join(dir, "index.html"), "utf8")).toBe("mine");
   });
 
+  test("come along with the index, under the title they have; where there are none, none are made", async () => {
+    const { dir, context } = await repository();
+    expect(existsSync(join(dir, "index.html"))).toBe(false);
+    await writePages(dir, { title: HOSTILE }, context);
+    const title = `<title>${escapeHtml(HOSTILE)}</title>`;
+    await addToRepository(dir, [additionOf(await makePackage("later"))], {}, context);
+    const page = readFileSync(join(dir, "index.html"), "utf8");
+    expect(page).toContain('<a href="packages/later.html">');
+    expect(page).toContain(title);
+    expect(existsSync(join(dir, "packages/later.html"))).toBe(true);
+    writeFileSync(join(dir, "index.html"), "mine");
+    await addToRepository(dir, [additionOf(await makePackage("last"))], {}, context);
+    expect(readFileSync(join(dir, "index.html"), "utf8")).toBe("mine");
+  });
+
   test("of an empty repository, and of a package that cannot be read, are pages as well", async () => {
     const { dir, context } = emptyRepository();
     await indexRepository(dir, context);

@@ -1,7 +1,9 @@
+import { randomBytes } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { additionOf, addToRepository } from "../../src/hosting/add-to-repository.ts";
+import { bucketTarget } from "../../src/hosting/publish/bucket-target.ts";
 import { publish } from "../../src/hosting/publish/publish.ts";
 import { createKey, signRepository } from "../../src/hosting/sign-repository.ts";
 import { parseIndex } from "../../src/remotes/index/parse.ts";
@@ -150,4 +152,92 @@ test.each<[string, (dir: string) => void, string]>([
   const target = temporaryFolder();
   expect((await failureOf(() => publish(dir, target, context))).code).toBe(code);
   expect(filesBelow(target)).toEqual([]);
+});
+
+describe("a large file in parts", () => {
+  const SIZES = { whole: 1000, part: 400 };
+  async function upload(
+    bytes: Buffer,
+    prepare: (bucket: Awaited<ReturnType<typeof writableBucket>>) => void = () => {},
+  ) {
+    const bucket = await writableBucket();
+    prepare(bucket);
+    const http = { attempts: 2, sleep: async () => {} };
+    const context = { ...testContext("/", { env: { ...SECRET, AWS_ENDPOINT_URL: bucket.url } }), http };
+    const source = join(temporaryFolder(), "large");
+    writeFileSync(source, bytes);
+    const file = { path: "images/large+1.qemu", source, size: bytes.length, sha256: sha256(source) };
+    const write = (changes: Partial<typeof file> = {}) =>
+      bucketTarget("s3://bucket", context.env, SIZES).write({ ...file, ...changes }, context);
+    return { bucket, write };
+  }
+  const KEY = "bucket/images/large+1.qemu";
+
+  test.each([
+    [1000, []],
+    [1001, [400, 400, 201]],
+    [1200, [400, 400, 400]],
+  ])("%i bytes go in parts of %j", async (size, sizes) => {
+    const bytes = randomBytes(size);
+    const { bucket, write } = await upload(bytes);
+    await write();
+    expect(bucket.problems).toEqual([]);
+    expect(bucket.objects.get(KEY)).toEqual(bytes);
+    expect([bucket.partSizes, bucket.uploads.size]).toEqual([sizes, 0]);
+  });
+
+  test("a part that fails is sent again, alone", async () => {
+    const bytes = randomBytes(1100);
+    let failures = 0;
+    const { bucket, write } = await upload(bytes, (one) => {
+      one.before = (request, response) => {
+        if (request.url?.includes("partNumber=2") !== true || failures++ > 0) return false;
+        response.writeHead(503).end();
+        return true;
+      };
+    });
+    await write();
+    expect(bucket.objects.get(KEY)).toEqual(bytes);
+    expect(bucket.partSizes).toEqual([400, 400, 300]);
+  });
+
+  test.each([
+    ["a part is refused", "partNumber=3", "remote-forbidden"],
+    ["the end is refused", "POST uploadId", "remote-forbidden"],
+    ["the beginning is refused", "uploads", "remote-forbidden"],
+  ])("when %s, the parts are cleared away and the key is as before", async (_, refused, code) => {
+    const { bucket, write } = await upload(randomBytes(1100), (one) => {
+      one.objects.set(KEY, Buffer.from("before"));
+      one.before = ({ method, url }, response) => {
+        if (!`${method} ${url?.split("?")[1]}`.includes(refused)) return false;
+        response.writeHead(403).end();
+        return true;
+      };
+    });
+    expect((await failureOf(() => write())).code).toBe(code);
+    expect(bucket.objects.get(KEY)?.toString()).toBe("before");
+    expect(bucket.uploads.size).toBe(0);
+  });
+
+  test("an error in an answer that says 200 is one", async () => {
+    const { bucket, write } = await upload(randomBytes(1100), (one) => {
+      one.before = ({ method, url }, response) => {
+        if (method !== "POST" || url?.includes("uploadId") !== true) return false;
+        response.writeHead(200).end("<Error><Code>InternalError</Code><Message>Please try again.</Message></Error>");
+        return true;
+      };
+    });
+    const error = await failureOf(() => write());
+    expect([error.code, error.message]).toEqual([
+      "upload-failed",
+      "Uploading images/large+1.qemu failed: Please try again.",
+    ]);
+    expect(bucket.uploads.size).toBe(0);
+  });
+
+  test("a file that is not the one of the index any more is not published", async () => {
+    const { bucket, write } = await upload(randomBytes(1100));
+    expect((await failureOf(() => write({ sha256: "0".repeat(64) }))).code).toBe("file-changed");
+    expect([bucket.objects.size, bucket.uploads.size]).toEqual([0, 0]);
+  });
 });

@@ -3,6 +3,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -444,12 +445,20 @@ describe("repo check", () => {
   });
 
   test.each([
-    ["no-index", undefined],
     ["bad-index", "<html>"],
     ["bad-index", '{"schema": 7}'],
   ])("finds %s (%#)", async (code, text) => {
     const { dir, context } = emptyRepository();
-    if (text !== undefined) writeFileSync(join(dir, "index.json"), text);
+    writeFileSync(join(dir, "index.json"), text);
     expect((await checkRepository(dir, { keys: [] }, context)).findings).toMatchObject([{ code, path: "index.json" }]);
+  });
+
+  test("a folder of the original's layout needs no index, unless it has to be signed", async () => {
+    const { dir, context } = await repositoryOf(["a"]);
+    rmSync(join(dir, "index.json"));
+    const check = async (keys: readonly string[]) => (await checkRepository(dir, { keys }, context)).findings;
+    expect(await check([])).toMatchObject([{ severity: "warning", code: "no-index" }]);
+    const key = `ed25519:${Buffer.alloc(32).toString("base64")}`;
+    expect(await check([key])).toMatchObject([{ severity: "error", code: "no-index" }]);
   });
 });

@@ -11,13 +11,25 @@ export interface WritableBucket {
   /** Keys in the order in which they were written. */
   readonly put: string[];
   readonly problems: string[];
+  /** Those that have neither ended nor been given up, with their parts. */
+  readonly uploads: Map<string, Map<number, Buffer>>;
+  /** In the order in which they came. */
+  readonly partSizes: number[];
   /** May answer instead. */
   before: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
 /** A server with buckets by path that checks each signature for itself, and each body against its digest. */
 export async function writableBucket(): Promise<WritableBucket> {
-  const bucket: WritableBucket = { url: "", objects: new Map(), put: [], problems: [], before: () => false };
+  const bucket: WritableBucket = {
+    url: "",
+    objects: new Map(),
+    put: [],
+    problems: [],
+    uploads: new Map(),
+    partSizes: [],
+    before: () => false,
+  };
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -45,7 +57,12 @@ function answer(bucket: WritableBucket, { request, response, body }: Received): 
     return;
   }
   if (bucket.before(request, response)) return;
-  const key = decodeURIComponent((request.url ?? "").slice(1));
+  const { pathname, searchParams: query } = new URL(request.url ?? "", "http://bucket");
+  const key = decodeURIComponent(pathname.slice(1));
+  if (query.size > 0) {
+    answerParts(bucket, { request, response, body }, key);
+    return;
+  }
   if (request.method === "PUT") {
     bucket.objects.set(key, body);
     bucket.put.push(key);
@@ -54,6 +71,48 @@ function answer(bucket: WritableBucket, { request, response, body }: Received): 
   }
   const content = bucket.objects.get(key);
   response.writeHead(content === undefined ? 404 : 200).end(content);
+}
+
+/** Amazon S3 API Reference: CreateMultipartUpload, UploadPart, CompleteMultipartUpload, AbortMultipartUpload. */
+function answerParts(
+  { uploads, objects, put, partSizes }: WritableBucket,
+  { request, response, body }: Received,
+  key: string,
+) {
+  const query = new URL(request.url ?? "", "http://bucket").searchParams;
+  const xml = (text: string) => void response.writeHead(200, { "content-type": "application/xml" }).end(text);
+  if (request.method === "POST" && query.has("uploads")) {
+    const id = `of ${key}&${uploads.size}`;
+    uploads.set(id, new Map());
+    return xml(
+      `<InitiateMultipartUploadResult><UploadId>${id.replace("&", "&amp;")}</UploadId></InitiateMultipartUploadResult>`,
+    );
+  }
+  const id = query.get("uploadId") ?? "";
+  const parts = uploads.get(id);
+  if (parts === undefined) return void response.writeHead(404).end();
+  if (request.method === "PUT") {
+    parts.set(Number(query.get("partNumber")), body);
+    partSizes.push(body.length);
+    return void response.writeHead(200, { etag: etagOf(body) }).end();
+  }
+  if (request.method === "DELETE") {
+    uploads.delete(id);
+    return void response.writeHead(204).end();
+  }
+  const listed = [...body.toString().matchAll(/<Part><PartNumber>(\d+)<\/PartNumber><ETag>([^<]*)<\/ETag><\/Part>/g)];
+  const chosen = listed.map(([, number, etag]) => ({ content: parts.get(Number(number)), etag }));
+  if (chosen.some(({ content, etag }) => content === undefined || etagOf(content) !== etag)) {
+    return xml("<Error><Code>InvalidPart</Code><Message>One or more parts could not be found</Message></Error>");
+  }
+  uploads.delete(id);
+  objects.set(key, Buffer.concat(chosen.map(({ content }) => content ?? Buffer.alloc(0))));
+  put.push(key);
+  xml("<CompleteMultipartUploadResult/>");
+}
+
+function etagOf(content: Buffer): string {
+  return `"${createHash("md5").update(content).digest("hex")}"`;
 }
 
 function signatureProblem({ method, url = "", headers }: IncomingMessage, body: Buffer): string | undefined {
@@ -70,7 +129,9 @@ function signatureProblem({ method, url = "", headers }: IncomingMessage, body: 
     if (!names.split(";").includes(name)) return `${name} is not signed`;
   }
   const lines = names.split(";").map((name) => `${name}:${String(headers[name]).trim()}\n`);
-  const canonical = `${method}\n${url}\n\n${lines.join("")}\n${names}\n${digest}`;
+  const [path = "", query = ""] = url.split("?");
+  const pairs = query === "" ? [] : query.split("&").map((pair) => (pair.includes("=") ? pair : `${pair}=`));
+  const canonical = `${method}\n${path}\n${pairs.sort().join("&")}\n${lines.join("")}\n${names}\n${digest}`;
   const hash = createHash("sha256").update(canonical).digest("hex");
   const text = `AWS4-HMAC-SHA256\n${headers["x-amz-date"]}\n${day}/${region}/s3/aws4_request\n${hash}`;
   const hmac = (key: string | Buffer, data: string) => createHmac("sha256", key).update(data).digest();

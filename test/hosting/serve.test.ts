@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -317,6 +317,26 @@ describe("the releases of GitHub's API", () => {
     };
     expect(await urls("mirror.example:81")).toMatch(/^http:\/\/mirror\.example:81\//);
     expect(await urls("evil.example/x?")).toMatch(/^http:\/\/127\.0\.0\.1:\d+\//);
+  });
+});
+
+describe("a repository without pages", () => {
+  test("has them all the same, of what is in it now", async () => {
+    const { dir, context } = emptyRepository();
+    await addToRepository(dir, [additionOf(await makePackage("hello"))], {}, context);
+    const serving = await served(dir);
+    const read = async (path: string) => {
+      const { status, headers, body } = await ask(serving, path, { accept: "text/html" });
+      return [status, headers["content-type"], /<a href="packages\/new.html">|<h1>hello/.exec(body.toString())?.[0]];
+    };
+    const type = "text/html; charset=utf-8";
+    expect(await read("/")).toEqual([200, type, undefined]);
+    await addToRepository(dir, [additionOf(await makePackage("new"))], {}, context);
+    for (const path of ["/", "/index.html"])
+      expect(await read(path)).toEqual([200, type, '<a href="packages/new.html">']);
+    expect(await read("/packages/hello.html")).toEqual([200, type, "<h1>hello"]);
+    expect((await read("/packages/gone.html"))[0]).toBe(404);
+    expect(existsSync(join(dir, "index.html"))).toBe(false);
   });
 });
 

@@ -17,6 +17,7 @@ import type { FileEntry } from "../../src/filesystems/filetree.ts";
 import { walk } from "../../src/filesystems/tree-walk.ts";
 import { cachedIndexPath } from "../../src/packages/index-cache.ts";
 import {
+  arrivingIndex,
   type PackageIndex,
   packageManifest,
   packageStream,
@@ -51,6 +52,73 @@ const META = [
   file("/meta/run.yaml", "runtime: native\n"),
   file("/meta/README.md", "read\n"),
 ];
+
+describe("while it arrives", () => {
+  const bytes = gzipSync(Buffer.concat([...META, file("/big", "0123456789".repeat(300_000)), end()]));
+  const limited = (env = {}) => arrivingIndex(testContext("/", { env }));
+  const stored = (content: Uint8Array) => {
+    const path = join(temporaryFolder(), "p.mpm");
+    writeFileSync(path, content);
+    return path;
+  };
+  const feed = async (index: ReturnType<typeof arrivingIndex>, content: Uint8Array, step = 1000) => {
+    for (let at = 0; at < content.length; at += step) {
+      // Whoever feeds it uses the buffer again.
+      const chunk = Uint8Array.from(content.subarray(at, at + step));
+      await index.take(chunk);
+      chunk.fill(0xff);
+    }
+  };
+
+  test.each([1, 100, bytes.length])("the index is that of the file, in steps of %i", async (step) => {
+    const index = limited();
+    index.restart();
+    await feed(index, bytes.subarray(0, 500), step);
+    index.restart();
+    await feed(index, bytes, step);
+    const path = stored(bytes);
+    expect(await index.indexOf(path)).toEqual(await read(path));
+    expect(await index.indexOf(path)).toBeUndefined();
+  });
+
+  const plain = Buffer.concat([...META, end()]);
+  const broken = Buffer.from(bytes).fill(1, 300, 400);
+  test.each([
+    ["is cut off", bytes.subarray(0, -20), bytes.subarray(0, -20)],
+    ["is damaged", broken, broken],
+    ["has junk behind it", Buffer.concat([bytes, Buffer.from("junk")]), Buffer.concat([bytes, Buffer.from("junk")])],
+    ["is not packed", plain, plain],
+    ["is shorter than what came", bytes, bytes.subarray(0, -1)],
+    ["is empty", Buffer.alloc(0), Buffer.alloc(0)],
+  ])("what %s has to be read from its place", async (_, came, there) => {
+    const index = limited();
+    index.restart();
+    await feed(index, came);
+    expect(await index.indexOf(stored(there))).toBeUndefined();
+  });
+
+  test("zeros behind it are padding", async () => {
+    const padded = Buffer.concat([bytes, Buffer.alloc(100_000)]);
+    const index = limited();
+    index.restart();
+    await feed(index, padded);
+    const path = stored(padded);
+    expect(await index.indexOf(path)).toEqual(await read(path));
+  });
+
+  test("nothing came, since somebody else fetched it; or it was given up; or it unpacks to too much", async () => {
+    expect(await limited().indexOf(stored(bytes))).toBeUndefined();
+    const given = limited();
+    given.restart();
+    await given.take(bytes);
+    given.close();
+    expect(await given.indexOf(stored(bytes))).toBeUndefined();
+    const large = limited({ CAPSTAN_UNPACK_LIMIT: "1M" });
+    large.restart();
+    await feed(large, bytes);
+    expect(await large.indexOf(stored(bytes))).toBeUndefined();
+  });
+});
 
 describe("packages of every make", () => {
   const files = {

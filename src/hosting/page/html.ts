@@ -20,17 +20,24 @@ export function raw(text: string): Html {
   return new Html(text);
 }
 
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
 export function escapeHtml(text: string): string {
-  const entities: Readonly<Record<string, string>> = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-    "'": "&#39;",
-  };
   // What turns the direction of text around, and control characters, would make a name look like another one.
   const visible = text.replace(/[\u202a-\u202e\u2066-\u2069\u200e\u200f]|(?![\t\n\r])\p{Cc}/gu, "\ufffd");
-  return visible.replace(/[&<>"']/g, (one) => entities[one] ?? "");
+  return visible.replace(/[&<>"']/g, (one) => ENTITIES[one] ?? "");
+}
+
+/** The text that `escapeHtml` was given. */
+export function unescapeHtml(text: string): string {
+  const characters = new Map(Object.entries(ENTITIES).map(([character, entity]) => [entity, character]));
+  return text.replace(/&#?\w+;/g, (entity) => characters.get(entity) ?? entity);
 }
 
 /** What a Content-Security-Policy allows inline content by. */

@@ -3,6 +3,7 @@ import { newestFirst } from "../../remotes/index/order.ts";
 import { relativeUrl } from "../../remotes/index/relative-path.ts";
 import type { IndexedImage, IndexedPackage, RepositoryIndex } from "../../remotes/index/schema.ts";
 import { formatSize } from "../../support/bytes.ts";
+import { count } from "../../support/count.ts";
 import { documentOf } from "./document.ts";
 import { type Html, html } from "./html.ts";
 import { packagePagePath } from "./paths.ts";
@@ -19,7 +20,7 @@ export function indexPage({ title, index }: IndexPageOptions): string {
   const images = [...index.images].sort(newestFirst);
   const body = html`<header>
 <h1>${title}</h1>
-<p class="soft">${countOf(packages.length, "package")} and ${countOf(images.length, "image")} for the OSv unikernel, as of <time datetime="${index.generated}">${index.generated.slice(0, 10)}</time>.</p>
+<p class="soft">${count(packages.length, "package")} and ${count(images.length, "image")} for the OSv unikernel, as of <time datetime="${index.generated}">${index.generated.slice(0, 10)}</time>.</p>
 </header>
 <main id="main">
 <div id="search" role="search" hidden>
@@ -73,7 +74,7 @@ ${groups.flatMap(([newest, ...older]) => (newest === undefined ? [] : [packageRo
 function packageRow(item: IndexedPackage, older: readonly IndexedPackage[]): Html {
   const versions = new Set(older.map(({ version }) => version).filter((version) => version !== item.version));
   const more =
-    versions.size === 0 ? undefined : html` <span class="soft">and ${countOf(versions.size, "older one")}</span>`;
+    versions.size === 0 ? undefined : html` <span class="soft">and ${count(versions.size, "older one")}</span>`;
   return html`<tr><th scope="row"><a href="${relativeUrl(packagePagePath(item.name))}">${item.name}</a></th><td class="text">${item.title}</td><td>${item.version}${more}</td><td class="text">${item.require.join(", ")}</td><td class="number">${formatSize(item.archive.size)}</td><td class="date">${dateOf(item.created)}</td></tr>`;
 }
 
@@ -101,8 +102,4 @@ function imageRow(item: IndexedImage): Html {
 function dateOf(created: string | undefined): string {
   const text = formatCreated(created);
   return text === "N/A" ? "" : text.slice(0, 10);
-}
-
-export function countOf(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

@@ -3,9 +3,9 @@ import { formatCreated } from "../../project/manifest.ts";
 import { parseRequirement } from "../../project/versions.ts";
 import type { IndexedPackage } from "../../remotes/index/schema.ts";
 import { formatSize } from "../../support/bytes.ts";
+import { count } from "../../support/count.ts";
 import { documentOf } from "./document.ts";
 import { type Html, html } from "./html.ts";
-import { countOf } from "./index-page.ts";
 
 export interface PackagePageOptions {
   /** All of one name, the newest first. */
@@ -89,7 +89,7 @@ function fileList({ entries }: PackageIndex): Html {
   const left = files.length - SHOWN_FILES;
   return html`<section aria-labelledby="files">
 <h2 id="files">Files</h2>
-<p class="soft">${countOf(files.length, "file")}, as they come into an image.</p>
+<p class="soft">${count(files.length, "file")}, as they come into an image.</p>
 <div class="files scroll" role="region" aria-labelledby="files" tabindex="0">
 <table>
 <thead><tr><th scope="col">Path</th><th scope="col" class="number">Size</th></tr></thead>

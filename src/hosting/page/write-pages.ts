@@ -1,19 +1,19 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
-import { type PackageIndex, readPackageIndex } from "../../packages/package-index.ts";
 import { PACKAGES } from "../../remotes/index/survey.ts";
 import { writeFileAtomically } from "../../support/atomic.ts";
 import type { Context } from "../../support/context.ts";
-import { CapstanError, checkAborted, ExitCode, InterruptedError } from "../../support/errors.ts";
+import { CapstanError, checkAborted, ExitCode } from "../../support/errors.ts";
 import { needIndexFile } from "../index-file.ts";
-import { OWN_FOLDER, openRepository } from "../repository.ts";
+import { openRepository, type Repository } from "../repository.ts";
 import { GENERATOR } from "./document.ts";
-import { groupByName, indexPage } from "./index-page.ts";
-import { packagePage } from "./package-page.ts";
-import { packagePagePath } from "./paths.ts";
+import { unescapeHtml } from "./html.ts";
+import { indexPage } from "./index-page.ts";
+import { INDEX_PAGE } from "./paths.ts";
+import { renderPackages } from "./render-page.ts";
 
 export interface PagesOptions {
-  /** What the page is called. Default: the name of the folder. */
+  /** What the page is called. Default: as before, or else the name of the folder. */
   readonly title?: string | undefined;
 }
 
@@ -30,33 +30,29 @@ export interface PagesResult {
 export async function writePages(dir: string, options: PagesOptions, context: Context): Promise<PagesResult> {
   const { root } = openRepository(dir, context);
   const { index } = needIndexFile(root);
-  const groups = groupByName(index.packages);
-  const names = new Set(groups.flatMap(([newest]) => (newest === undefined ? [] : [newest.name])));
   const pages = new Set<string>();
-  for (const [newest, ...older] of groups) {
+  for (const { path, render } of renderPackages(root, index, context)) {
     checkAborted(context.signal);
-    if (newest === undefined) continue;
-    const content = await tryReadContent(root, newest.archive.path, context);
-    const path = packagePagePath(newest.name);
-    await writeChanged(join(root, path), packagePage({ versions: [newest, ...older], content, names }));
+    await writeChanged(join(root, path), await render());
     pages.add(path);
   }
   removeOthers(root, pages);
-  const path = join(root, "index.html");
-  await writeChanged(path, indexPage({ title: options.title ?? basename(root), index }));
+  const path = join(root, INDEX_PAGE);
+  const title = options.title ?? titleBefore(path) ?? basename(root);
+  await writeChanged(path, indexPage({ title, index }));
   return { path, pages: pages.size + 1 };
 }
 
-/** A package that cannot be read has a page all the same: 'repo check' tells what is wrong with it. */
-async function tryReadContent(root: string, path: string, context: Context): Promise<PackageIndex | undefined> {
-  try {
-    const cacheFolder = join(root, OWN_FOLDER, "packages");
-    return await readPackageIndex(join(root, path), { cacheFolder, context });
-  } catch (error) {
-    if (!(error instanceof CapstanError) || error instanceof InterruptedError) throw error;
-    context.reporter.report({ kind: "warning", text: `The files of a package are not shown: ${error.message}` });
-    return undefined;
-  }
+/** Brings the pages of a repository along with its index, where it has some of ours. */
+export async function refreshPages({ root }: Repository, context: Context): Promise<void> {
+  if (titleBefore(join(root, INDEX_PAGE)) !== undefined) await writePages(root, {}, context);
+}
+
+/** Undefined where there is no page of ours. */
+function titleBefore(path: string): string | undefined {
+  const page = existsSync(path) ? readFileSync(path, "utf8") : "";
+  const title = page.includes(GENERATOR) ? /<title>([^<]*)<\/title>/.exec(page)?.[1] : undefined;
+  return title === undefined ? undefined : unescapeHtml(title);
 }
 
 async function writeChanged(path: string, text: string): Promise<void> {

@@ -1,18 +1,21 @@
-import { createHash } from "node:crypto";
 import { quoted } from "../../project/text-file.ts";
 import { fetchDocument } from "../../remotes/http.ts";
-import { formatSize, GiB } from "../../support/bytes.ts";
 import type { Context } from "../../support/context.ts";
 import { CapstanError, ExitCode } from "../../support/errors.ts";
+import { EMPTY_SHA256, MULTIPART_SIZES, type MultipartSizes, type SendToKey, uploadInParts } from "./multipart.ts";
 import { type Credentials, encodePath, signRequest } from "./sigv4.ts";
-import type { PublishedFile, PublishTarget } from "./target.ts";
+import type { PublishTarget } from "./target.ts";
 
 /**
  * A bucket of S3, or of a server that speaks as it does, by `s3://BUCKET[/PREFIX]`. Environment: AWS_ACCESS_KEY_ID,
  * AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL, as Amazon's own tools have them.
  * Errors: CapstanError `bad-publish-target`, `no-credentials`.
  */
-export function bucketTarget(address: string, env: Context["env"]): PublishTarget {
+export function bucketTarget(
+  address: string,
+  env: Context["env"],
+  sizes: MultipartSizes = MULTIPART_SIZES,
+): PublishTarget {
   const { bucket, prefix } = parseAddress(address);
   const region = text(env.AWS_REGION) ?? text(env.AWS_DEFAULT_REGION) ?? "us-east-1";
   const base = baseUrl(bucket, { region, endpoint: text(env.AWS_ENDPOINT_URL_S3) ?? text(env.AWS_ENDPOINT_URL) });
@@ -40,21 +43,23 @@ export function bucketTarget(address: string, env: Context["env"]): PublishTarge
       }
     },
     async write(file, context) {
-      checkSize(file);
-      const url = urlOf(file.path);
       const content = { "content-type": typeOf(file.path), "cache-control": cachingOf(file.path) };
-      const payloadSha256 = file.sha256;
-      const headers = headersOf({ method: "PUT", url, payloadSha256 }, content, context.now());
+      const send: SendToKey = async ({ method, query, headers = {}, body, sha256 }, current) => {
+        const url = urlOf(file.path);
+        url.search = query;
+        const signed = headersOf({ method, url, payloadSha256: sha256 }, headers, current.now());
+        const what = `${file.path} to ${address}`;
+        return await fetchDocument({ url: url.href, method, headers: signed, body, what }, current);
+      };
+      if (file.size > sizes.whole) {
+        await uploadInParts(file, { send, headers: content, part: sizes.part }, context);
+        return;
+      }
       const body = { path: file.source, size: file.size };
-      await fetchDocument({ url: url.href, method: "PUT", headers, body, what: `${file.path} to ${address}` }, context);
+      await send({ method: "PUT", query: "", headers: content, body, sha256: file.sha256 }, context);
     },
   };
 }
-
-const EMPTY_SHA256 = createHash("sha256").digest("hex");
-
-/** What S3 takes in one request. */
-const MAX_PUT = 5 * GiB;
 
 function parseAddress(address: string): { readonly bucket: string; readonly prefix: string } {
   const match = /^s3:\/\/(?<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(?<prefix>.*))?$/.exec(address);
@@ -109,14 +114,6 @@ function credentialsOf(env: Context["env"]): Credentials {
     });
   }
   return { accessKeyId, secretAccessKey, sessionToken: text(env.AWS_SESSION_TOKEN) };
-}
-
-function checkSize({ path, size }: PublishedFile): void {
-  if (size <= MAX_PUT) return;
-  throw new CapstanError(`${path} has ${formatSize(size)}, and S3 takes at most ${formatSize(MAX_PUT)} at once`, {
-    code: "too-large-for-bucket",
-    hint: "Upload it with the tools of the bucket's provider, then publish again.",
-  });
 }
 
 /** Indexes and pages are asked about each time; a package may be kept for an hour. */

@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { fileInside } from "../../remotes/index/inside.ts";
 import { INDEX_NAME } from "../../remotes/index/schema.ts";
 import type { Context } from "../../support/context.ts";
+import { INDEX_PAGE } from "../page/paths.ts";
+import { renderPage } from "../page/render-page.ts";
 import type { Repository } from "../repository.ts";
 import { notFound, sendText } from "./answer.ts";
 import { bucketListing } from "./bucket-listing.ts";
@@ -11,7 +13,7 @@ import { sendFile } from "./static-file.ts";
 
 export type Route = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-/** Finds out what is asked for. Paths are decoded once, segment by segment, and what is odd about one is not found. */
+/** Finds out what is asked for: at the root, people get a page, and programs the listing of a bucket. Paths are decoded once, segment by segment, and what is odd about one is not found. */
 export function createRouter(repository: Repository, context: Context): Route {
   const { root } = repository;
   const current = currentIndex(repository, context);
@@ -24,11 +26,18 @@ export function createRouter(repository: Repository, context: Context): Route {
     const [target = "", query = ""] = (request.url ?? "").replace(/^https?:\/\/[^/]*/i, "").split(/\?(.*)/s);
     const path = decodePath(target);
     if (path === undefined) return notFound(response);
-    if (path === "") return await sendRoot(root, { request, response, query });
-    const file = fileInside(root, path);
+    if (path === "") response.setHeader("Vary", "Accept");
+    const isPage = path === "" && query === "" && prefersHtml(request.headers.accept);
+    if (path === "" && !isPage) return sendListing(root, { request, response, query });
+    const file = fileInside(root, isPage ? INDEX_PAGE : path);
     if (file !== undefined) return await sendFile(request, response, file);
     if (path === INDEX_NAME) {
       return sendText(response, { status: 200, type: "application/json", text: await current.text() }, request);
+    }
+    if (isPage || path.endsWith(".html")) {
+      const text = await renderPage(isPage ? INDEX_PAGE : path, { root, index: await current.get() }, context);
+      if (text === undefined) return notFound(response);
+      return sendText(response, { status: 200, type: "text/html; charset=utf-8", text }, request);
     }
     const releases = RELEASES.exec(path)?.groups?.rest;
     if (releases === undefined) return notFound(response);
@@ -62,11 +71,7 @@ function checkSegment(segment: string): string {
   return decoded;
 }
 
-/** People get the page, where there is one; programs get the listing of a bucket. */
-async function sendRoot(root: string, { request, response, query }: Asked): Promise<void> {
-  response.setHeader("Vary", "Accept");
-  const page = query === "" && prefersHtml(request.headers.accept) ? fileInside(root, "index.html") : undefined;
-  if (page !== undefined) return await sendFile(request, response, page);
+function sendListing(root: string, { request, response, query }: Asked): void {
   const text = bucketListing(root, new URLSearchParams(query));
   sendText(response, { status: 200, type: "application/xml", text }, request);
 }

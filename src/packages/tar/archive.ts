@@ -48,6 +48,16 @@ export async function archiveIdentity(path: string): Promise<FileIdentity> {
   }
 }
 
+/** Whether nothing but zeros stands behind the gzip data of an archive, which zlib itself does not look at. */
+export async function hasCleanTail(path: string, start: number): Promise<boolean> {
+  const file = await openRegularFile(path);
+  try {
+    return (await findJunk(file, start)) === undefined;
+  } finally {
+    await file.close();
+  }
+}
+
 export function sameIdentity(a: FileIdentity, b: FileIdentity): boolean {
   return a.size === b.size && a.mtimeNs === b.mtimeNs && a.inode === b.inode;
 }
@@ -101,7 +111,8 @@ async function* gunzipped(file: FileHandle, path: string): AsyncGenerator<Uint8A
   pipeline(compressed, gunzip, () => {});
   try {
     yield* gunzip;
-    await checkTail(file, gunzip.bytesWritten, path);
+    const junk = await findJunk(file, gunzip.bytesWritten);
+    if (junk !== undefined) throw damaged(path, "there is something behind its compressed data");
   } catch (error) {
     throw gzipError(error, path);
   } finally {
@@ -110,12 +121,12 @@ async function* gunzipped(file: FileHandle, path: string): AsyncGenerator<Uint8A
 }
 
 /** Behind the last member zlib passes over zeros, which are usual as padding, and over all that follows them. */
-async function checkTail(file: FileHandle, start: number, path: string): Promise<void> {
+async function findJunk(file: FileHandle, start: number): Promise<number | undefined> {
   const buffer = Buffer.alloc(CHUNK_SIZE / 16);
   for (let position = start; ; ) {
     const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
-    if (bytesRead === 0) return;
-    if (!isZero(buffer.subarray(0, bytesRead))) throw damaged(path, "there is something behind its compressed data");
+    if (bytesRead === 0) return undefined;
+    if (!isZero(buffer.subarray(0, bytesRead))) return position;
     position += bytesRead;
   }
 }

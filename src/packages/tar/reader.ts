@@ -362,6 +362,6 @@ async function* limited(chunks: AsyncIterable<Uint8Array>, options: TarReadOptio
 function limitError(archive: string, problem: string): CapstanError {
   return new CapstanError(`${archive} is refused: ${problem}`, {
     code: "archive-too-large",
-    hint: "If the package is what you want, split it into smaller ones.",
+    hint: "If the package is what you want, allow for its size: --unpack-limit 200G, or CAPSTAN_UNPACK_LIMIT.",
   });
 }
