@@ -1,8 +1,8 @@
 import { isZero, KiB } from "../../support/bytes.ts";
-import { type Closable, checkRange, type WritableBlockDevice } from "../block-device.ts";
+import { ClusterMap } from "../cluster-map.ts";
 import type { DiskFile } from "../disk-file.ts";
-import { eachNonZeroRun, WriteGatherer } from "../gather.ts";
-import { ClusterMap } from "../qcow2/cluster-map.ts";
+import { eachNonZeroRun } from "../gather.ts";
+import { GatheringDisk } from "../gathering-disk.ts";
 
 /** How a format lays out its blocks: they get slots in the order of their first write. */
 export interface MappedFormat {
@@ -28,81 +28,34 @@ export interface SlotMap {
 const SPARSE_UNIT = 64 * KiB;
 
 /** A disk of such a format that is written in any order. Headers and tables reach the file at flush() or close(). */
-export class MappedWriter implements WritableBlockDevice, Closable {
-  readonly size: number;
-  readonly #file: DiskFile;
+export class MappedWriter extends GatheringDisk {
   readonly #format: MappedFormat;
-  readonly #sync: boolean;
-  readonly #gatherer: WriteGatherer;
   /** Of each block, one more than its slot. */
   readonly #map = new ClusterMap();
   #slots = 0;
-  #stale = true;
-  #failure: unknown;
 
   constructor(file: DiskFile, format: MappedFormat, sync: boolean) {
-    this.#file = file;
+    super({ file, sync, size: format.size, unit: Math.min(format.blockSize, SPARSE_UNIT) });
     this.#format = format;
-    this.#sync = sync;
-    this.size = format.size;
-    const unit = Math.min(format.blockSize, SPARSE_UNIT);
-    this.#gatherer = new WriteGatherer(unit, (run, offset) => this.#commit(run, offset));
-    if (sync) file.writeOutEarly();
   }
 
-  read(target: Uint8Array, offset: number): void {
-    checkRange(this.size, offset, target.length);
-    if (this.#gatherer.overlaps(offset, target.length)) this.#guarded(() => this.#gatherer.commit());
+  protected override readCommitted(target: Uint8Array, offset: number): void {
     const { blockSize, position } = this.#format;
     for (let done = 0; done < target.length; ) {
       const inner = (offset + done) % blockSize;
       const part = target.subarray(done, done + Math.min(target.length - done, blockSize - inner));
       const slot = this.#map.get(Math.floor((offset + done) / blockSize)) - 1;
-      part.fill(0, slot < 0 ? 0 : this.#file.readSome(part, position(slot) + inner));
+      part.fill(0, slot < 0 ? 0 : this.file.readSome(part, position(slot) + inner));
       done += part.length;
     }
   }
 
-  write(data: Uint8Array, offset: number): void {
-    checkRange(this.size, offset, data.length);
-    this.#guarded(() => this.#gatherer.write(data, offset));
-  }
-
-  flush(): void {
-    this.#guarded(() => {
-      this.#finish();
-      if (this.#sync) this.#file.sync();
-    });
-  }
-
-  /** Completes the image without waiting for the disk; after a failed write it only lets go of the file. */
-  close(): void {
-    try {
-      if (this.#failure === undefined) this.#finish();
-    } finally {
-      this.#failure ??= new Error("the disk is closed");
-      this.#file.close();
-    }
-  }
-
-  /** After a failure tables and blocks may disagree: every later call fails the same way. */
-  #guarded(work: () => void): void {
-    if (this.#failure !== undefined) throw this.#failure;
-    try {
-      work();
-    } catch (error) {
-      this.#failure = error;
-      throw error;
-    }
-  }
-
-  #commit(data: Uint8Array, offset: number): void {
-    this.#stale = true;
+  protected override commit(data: Uint8Array, offset: number): void {
     const { blockSize, position } = this.#format;
     let runStart = 0;
     let runPosition: number | undefined;
     const writeRun = (end: number) => {
-      if (runPosition !== undefined) this.#file.write(data.subarray(runStart, end), runPosition);
+      if (runPosition !== undefined) this.file.write(data.subarray(runStart, end), runPosition);
     };
     for (let at = 0; at < data.length; ) {
       const inner = (offset + at) % blockSize;
@@ -114,7 +67,7 @@ export class MappedWriter implements WritableBlockDevice, Closable {
       if (!isNew || !isZero(piece)) {
         place = position(isNew ? this.#allocate(block) : this.#map.get(block) - 1) + inner;
         if (isNew && blockSize > SPARSE_UNIT) {
-          eachNonZeroRun(piece, { offset: place, unit: SPARSE_UNIT }, (part, to) => this.#file.write(part, to));
+          eachNonZeroRun(piece, { offset: place, unit: SPARSE_UNIT }, (part, to) => this.file.write(part, to));
           place = undefined;
         }
       }
@@ -131,18 +84,15 @@ export class MappedWriter implements WritableBlockDevice, Closable {
   #allocate(block: number): number {
     const slot = this.#slots++;
     this.#map.set(block, slot + 1);
-    this.#format.begin?.(this.#file, slot);
+    this.#format.begin?.(this.file, slot);
     return slot;
   }
 
-  #finish(): void {
-    this.#gatherer.commit();
-    if (!this.#stale) return;
+  protected override finish(): void {
     const map: SlotMap = {
       each: (first, count, visit) => this.#map.each(first, count, (block, value) => visit(block, value - 1)),
     };
-    this.#file.truncate(this.#format.finish(this.#file, { slots: this.#slots, map }));
-    this.#stale = false;
+    this.file.truncate(this.#format.finish(this.file, { slots: this.#slots, map }));
   }
 }
 

@@ -1,10 +1,11 @@
 import { isZero, KiB } from "../../support/bytes.ts";
 import { CapstanError } from "../../support/errors.ts";
-import { type BlockDevice, type Closable, checkRange, type WritableBlockDevice } from "../block-device.ts";
+import type { BlockDevice, Closable, WritableBlockDevice } from "../block-device.ts";
+import { ClusterMap } from "../cluster-map.ts";
 import { DiskFile } from "../disk-file.ts";
-import { eachNonZeroRun, WriteGatherer } from "../gather.ts";
+import { eachNonZeroRun } from "../gather.ts";
+import { GatheringDisk } from "../gathering-disk.ts";
 import type { DiskFormat } from "../probe.ts";
-import { ClusterMap } from "./cluster-map.ts";
 import {
   type BackingName,
   ENTRY_SIZE,
@@ -59,25 +60,16 @@ export function createQcow2(path: string, options: Qcow2Options): WritableBlockD
   return new Qcow2Writer(DiskFile.create(path), { ...options, size, name });
 }
 
-class Qcow2Writer implements WritableBlockDevice, Closable {
-  readonly size: number;
-  readonly #file: DiskFile;
-  readonly #sync: boolean;
+class Qcow2Writer extends GatheringDisk {
   readonly #backing: BlockDevice | undefined;
   readonly #backingName: BackingName | undefined;
-  readonly #gatherer = new WriteGatherer(CLUSTER, (run, offset) => this.#commit(run, offset));
   readonly #map = new ClusterMap();
   readonly #tables: Tables;
   /** The end of the file, in clusters. The first one is the header's. */
   #nextCluster = 1;
-  #metadataStale = true;
-  #failure: unknown;
 
   constructor(file: DiskFile, options: Qcow2Options & { readonly name: BackingName | undefined }) {
-    this.#file = file;
-    this.size = options.size;
-    this.#sync = options.sync ?? true;
-    if (this.#sync) file.writeOutEarly();
+    super({ file, size: options.size, unit: CLUSTER, sync: options.sync ?? true });
     this.#backing = options.backing?.device;
     this.#backingName = options.name;
     // An empty disk gets an entry too: a table of none would be a cluster that nothing refers to.
@@ -90,9 +82,7 @@ class Qcow2Writer implements WritableBlockDevice, Closable {
     };
   }
 
-  read(target: Uint8Array, offset: number): void {
-    checkRange(this.size, offset, target.length);
-    if (this.#gatherer.overlaps(offset, target.length)) this.#guarded(() => this.#gatherer.commit());
+  protected override readCommitted(target: Uint8Array, offset: number): void {
     let done = 0;
     while (done < target.length) {
       const at = offset + done;
@@ -102,41 +92,7 @@ class Qcow2Writer implements WritableBlockDevice, Closable {
     }
   }
 
-  write(data: Uint8Array, offset: number): void {
-    checkRange(this.size, offset, data.length);
-    this.#guarded(() => this.#gatherer.write(data, offset));
-  }
-
-  flush(): void {
-    this.#guarded(() => {
-      this.#finish();
-      if (this.#sync) this.#file.sync();
-    });
-  }
-
-  /** Completes the image without waiting for the disk; after a failed write it only lets go of the file. */
-  close(): void {
-    try {
-      if (this.#failure === undefined) this.#finish();
-    } finally {
-      this.#failure ??= new Error("the disk is closed");
-      this.#file.close();
-    }
-  }
-
-  /** After a failure the tables and the file may disagree: every later call fails the same way. */
-  #guarded(work: () => void): void {
-    if (this.#failure !== undefined) throw this.#failure;
-    try {
-      work();
-    } catch (error) {
-      this.#failure = error;
-      throw error;
-    }
-  }
-
-  #commit(data: Uint8Array, offset: number): void {
-    this.#metadataStale = true;
+  protected override commit(data: Uint8Array, offset: number): void {
     let runStart = 0;
     let runPosition: number | undefined;
     for (let at = 0; at < data.length; ) {
@@ -144,13 +100,13 @@ class Qcow2Writer implements WritableBlockDevice, Closable {
       const end = Math.min(data.length, at + CLUSTER - inner);
       const position = this.#place(data.subarray(at, end), offset + at);
       if (position === undefined || runPosition === undefined || position !== runPosition + at - runStart) {
-        if (runPosition !== undefined) this.#file.write(data.subarray(runStart, at), runPosition);
+        if (runPosition !== undefined) this.file.write(data.subarray(runStart, at), runPosition);
         runStart = at;
         runPosition = position;
       }
       at = end;
     }
-    if (runPosition !== undefined) this.#file.write(data.subarray(runStart), runPosition);
+    if (runPosition !== undefined) this.file.write(data.subarray(runStart), runPosition);
   }
 
   /** Where in the file a piece of one cluster is to be written; undefined when it needs no writing any more. */
@@ -179,7 +135,7 @@ class Qcow2Writer implements WritableBlockDevice, Closable {
     readBelow(this.#backing, bytes, start);
     bytes.set(piece, inner);
     if (isZero(bytes)) this.#map.set(start / CLUSTER, ZERO_CLUSTER);
-    else this.#file.write(bytes, this.#allocateFor(start / CLUSTER) * CLUSTER);
+    else this.file.write(bytes, this.#allocateFor(start / CLUSTER) * CLUSTER);
   }
 
   #allocateFor(cluster: number): number {
@@ -192,7 +148,7 @@ class Qcow2Writer implements WritableBlockDevice, Closable {
   #allocate(count: number): number {
     const first = this.#nextCluster;
     if (first + count > MAX_FILE_CLUSTERS) {
-      throw new CapstanError(`${this.#file.path} would become larger than 16 TiB`, {
+      throw new CapstanError(`${this.file.path} would become larger than 16 TiB`, {
         code: "disk-too-large",
         hint: "Put less into the image.",
       });
@@ -218,19 +174,16 @@ class Qcow2Writer implements WritableBlockDevice, Closable {
     const host = this.#map.get(Math.floor(offset / CLUSTER));
     if (host === 0) readBelow(this.#backing, target, offset);
     else if (host === ZERO_CLUSTER) target.fill(0);
-    else target.fill(0, this.#file.readSome(target, host * CLUSTER + (offset % CLUSTER)));
+    else target.fill(0, this.file.readSome(target, host * CLUSTER + (offset % CLUSTER)));
   }
 
-  #finish(): void {
-    this.#gatherer.commit();
-    if (!this.#metadataStale) return;
+  protected override finish(): void {
     this.#placeTables();
     this.#writeL2Tables();
     this.#writeL1Table();
     this.#writeRefcounts();
-    this.#file.truncate(this.#nextCluster * CLUSTER);
+    this.file.truncate(this.#nextCluster * CLUSTER);
     this.#writeHeader();
-    this.#metadataStale = false;
   }
 
   /** Tables stay where they were first placed; what has grown since gets its clusters at the end. */
@@ -297,11 +250,11 @@ class Qcow2Writer implements WritableBlockDevice, Closable {
       refcountTableClusters: 1,
       backing: this.#backingName,
     });
-    this.#file.write(header, 0);
+    this.file.write(header, 0);
   }
 
   #writeMetadata(cluster: Buffer, host: number): void {
-    eachNonZeroRun(cluster, { offset: host * CLUSTER, unit: METADATA_UNIT }, (part, at) => this.#file.write(part, at));
+    eachNonZeroRun(cluster, { offset: host * CLUSTER, unit: METADATA_UNIT }, (part, at) => this.file.write(part, at));
   }
 }
 
