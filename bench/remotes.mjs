@@ -92,6 +92,18 @@ async function searchEach(bench, { serving, counting, count }) {
   }
 }
 
+/** The least that Node can do: a socket into a file, hashed and brought to the disk; what an answer is, is not looked at. */
+const BARE = `
+const { connect } = require("node:net"), fs = require("node:fs");
+const [url, out] = process.argv.slice(1).map((text, at) => (at === 0 ? new URL(text) : text));
+const file = fs.openSync(out, "w"), hash = require("node:crypto").createHash("sha256");
+const take = (length, bytes) => (fs.writeSync(file, bytes, 0, length), hash.update(bytes.subarray(0, length)), true);
+const onread = { buffer: Buffer.allocUnsafeSlow(1 << 18), callback: take };
+const socket = connect({ port: url.port, host: url.hostname, onread });
+socket.write("GET " + url.pathname + " HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n");
+socket.on("close", () => (fs.fdatasyncSync(file), hash.digest()));
+`;
+
 async function pullLarge(bench, { serving, counting }) {
   const url = `${serving.url}packages/${LARGE}.mpm`;
   const out = join(bench.work, "out");
@@ -111,6 +123,10 @@ async function pullLarge(bench, { serving, counting }) {
   };
   await ours();
   const results = await bench.interleaved({
+    bare: () => {
+      rmSync(out, { force: true });
+      return bench.timed(process.execPath, ["-e", BARE, url, out]);
+    },
     curl: curl('curl -sSf -o "$2" "$1"'),
     hashed: curl('curl -sSf -o "$2" "$1" && sync "$2" && sha256sum "$2"'),
     checked: curl('curl -sSf -o "$2" "$1" && sync "$2" && sha256sum "$2" && gunzip < "$2" | cat > /dev/null'),
@@ -125,6 +141,7 @@ async function pullLarge(bench, { serving, counting }) {
       `${results.ours.seconds.toFixed(2)} s and ${peer.seconds.toFixed(2)} s`,
     );
   row("curl", results.curl, "1.1");
+  row("bare Node: socket, file, hash, sync", results.bare, "");
   row("curl, sync, sha256sum", results.hashed, "");
   // A pull reads the archive as well: what is no package does not come into the store.
   row("the same and gunzip", results.checked, "");

@@ -1,6 +1,6 @@
 // `npm run bench`: composing, starting and fetching, each against a peer on the same machine in the same run.
 // Figures are ratios; the seconds beside them only show what was divided.
-// `--quick` takes one round of small trees; names (start trees package growth run linker remotes) choose parts.
+// `--quick` takes one round of small trees; names (start trees build zfs package growth run linker console remotes) choose parts.
 import { spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -20,7 +20,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findProgram, root, setUp } from "../scripts/setup.mjs";
+import { benchBuild } from "./build.mjs";
+import { benchConsole } from "./console.mjs";
 import { benchRemotes } from "./remotes.mjs";
+import { benchZfs } from "./zfs.mjs";
 
 setUp(["qemu", "tar"]);
 
@@ -41,10 +44,13 @@ const parts = {
   trees: async () => {
     for (const tree of trees()) await composeTree(tree);
   },
+  build: () => benchBuild({ work, store, cli, quick, add, interleaved, makeTree, composeNew, shell, ratio, sec, must }),
+  zfs: () => benchZfs({ work, store, quick, add, interleaved, makeTree, trees, composeNew, shell, ratio, sec }),
   package: fromPackage,
   growth,
   run: runStart,
   linker: resolvePrograms,
+  console: () => benchConsole({ work, store, cli, env, quick, add, interleaved, must }),
   remotes: () => benchRemotes({ work, store, cli, env, quick, add, interleaved, median, timed, must }),
 };
 const chosen = process.argv.slice(2).filter((word) => word in parts);

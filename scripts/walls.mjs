@@ -37,6 +37,7 @@ const ALLOWED = {
     "store",
   ],
   exports: ["support", "disks", "packages"],
+  images: ["support", "filesystems", "disks", "elf", "distributions", "programs", "store", "compose"],
   instances: ["support", "filesystems", "disks", "hypervisors", "store"],
   services: ["support", "project", "hypervisors", "instances"],
   cli: [
@@ -60,6 +61,7 @@ const ALLOWED = {
     "instances",
     "services",
     "exports",
+    "images",
   ],
 };
 

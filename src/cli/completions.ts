@@ -45,9 +45,13 @@ function bashFlagValue(command: CommandSpec, flag: FlagSpec): string {
   return `    ${patterns}) ${bashWords(flag)} return ;;`;
 }
 
-function bashWords(of: { readonly choices?: readonly string[]; readonly kind?: ValueKind }): string {
+/** What decides how a value is completed. */
+type Completed = Pick<FlagSpec, "choices" | "suggestions" | "kind">;
+
+function bashWords(of: Completed): string {
   const names = namesCommand(of.kind);
-  if (of.choices !== undefined) return `COMPREPLY=($(compgen -W "${of.choices.join(" ")}" -- "$cur"));`;
+  const words = of.choices ?? of.suggestions;
+  if (words !== undefined) return `COMPREPLY=($(compgen -W "${words.join(" ")}" -- "$cur"));`;
   if (names !== undefined) return `COMPREPLY=($(compgen -W "$(${names})" -- "$cur"));`;
   if (of.kind === "folder") return `COMPREPLY=($(compgen -d -- "$cur"));`;
   return `COMPREPLY=();`;
@@ -125,9 +129,10 @@ function zshArgument(argument: ArgumentSpec, position: number): string {
   return `'${place}:${optional}${zshQuote(argument.name)}:${zshWords(argument)}'`;
 }
 
-function zshWords(of: { readonly choices?: readonly string[]; readonly kind?: ValueKind }): string {
+function zshWords(of: Completed): string {
   const names = namesCommand(of.kind);
-  if (of.choices !== undefined) return `(${of.choices.join(" ")})`;
+  const words = of.choices ?? of.suggestions;
+  if (words !== undefined) return `(${words.join(" ")})`;
   if (names !== undefined) return `{compadd -- $(${names})}`;
   if (of.kind === "folder") return "_files -/";
   return of.kind === "file" ? "_files" : " ";
@@ -181,9 +186,10 @@ export function fishCompletion(): string {
   return `${lines.join("\n")}\n`;
 }
 
-function fishWords(of: { readonly choices?: readonly string[]; readonly kind?: ValueKind }): string {
+function fishWords(of: Completed): string {
   const names = namesCommand(of.kind);
-  if (of.choices !== undefined) return ` -a ${fishQuote(of.choices.join(" "))}`;
+  const words = of.choices ?? of.suggestions;
+  if (words !== undefined) return ` -a ${fishQuote(words.join(" "))}`;
   if (names !== undefined) return ` -a '(${names})'`;
   if (of.kind === "folder") return " -a '(__fish_complete_directories)'";
   return of.kind === "file" ? " -F" : "";

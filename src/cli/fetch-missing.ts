@@ -3,8 +3,11 @@ import { LOCK_FILE, readLockFile } from "../packages/lock-file.ts";
 import type { Project } from "../project/project.ts";
 import { runtimeDependencies } from "../project/run-config.ts";
 import { requiredName, type VersionRange } from "../project/versions.ts";
-import { type PullOptions, pullImage, pullMissing } from "../remotes/pull.ts";
-import { BUILTIN_LOADER, DEFAULT_LOADER, type Loader } from "../store/loaders.ts";
+import type { PullOptions } from "../remotes/pull-file.ts";
+import { pullImage } from "../remotes/pull-image.ts";
+import { pullMissing } from "../remotes/pull-packages.ts";
+import { BUILTIN_LOADER, DEFAULT_LOADER, type Loader, loaderNames } from "../store/loaders.ts";
+import { parseImageName } from "../store/names.ts";
 import { CapstanError } from "../support/errors.ts";
 import type { CommandContext } from "./answer.ts";
 import { findLoaderOrFile } from "./find-image.ts";
@@ -25,6 +28,17 @@ export async function chosenLoader(
     await fetchLoader(name, error, { input, context });
     return findLoaderOrFile(name, context);
   }
+}
+
+/** The loader for a project: that of its capstan.lock, where there is one and nothing else is asked for. */
+export function projectLoader(input: Input, { dir }: Project, context: CommandContext): Promise<Loader> {
+  const locked = input.text("loader_image") === undefined ? readLockFile(dir)?.loader?.name : undefined;
+  // Of a loader that was a file, the lock has no more than the last part of its path.
+  return chosenLoader(
+    input,
+    context,
+    locked !== undefined && parseImageName(locked) !== undefined ? locked : undefined,
+  );
 }
 
 export interface FetchMissing {
@@ -80,6 +94,21 @@ function mayBeFetched(name: string): boolean {
   return name !== BUILTIN_LOADER && /^(?:mike\/)?osv-loader(?:-[a-z-]+)?$/.test(name);
 }
 
+/** The first name that a remote has; what none has is told of the first name. */
+async function pullFirst(names: readonly string[], options: PullOptions, context: CommandContext): Promise<void> {
+  let missing: unknown;
+  for (const name of names) {
+    try {
+      await pullImage(name, options, context);
+      return;
+    } catch (error) {
+      if (!(error instanceof CapstanError) || error.code !== "not-in-remotes") throw error;
+      missing ??= error;
+    }
+  }
+  throw missing;
+}
+
 /** What went wrong with the remotes comes second: the loader is what is missing. */
 async function fetchLoader(
   name: string,
@@ -88,7 +117,7 @@ async function fetchLoader(
 ): Promise<void> {
   context.reporter.report({ kind: "step", text: `The loader ${name} is not in the store: fetching it` });
   try {
-    await pullImage(name, await pullOptions(input, "images", context), context);
+    await pullFirst(loaderNames(name), await pullOptions(input, "images", context), context);
   } catch (error) {
     if (!(error instanceof CapstanError) || error.code === "interrupted") throw error;
     throw new CapstanError(missing.message, {

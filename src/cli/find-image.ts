@@ -63,5 +63,5 @@ function nameBeforePath<T>(nameOrPath: string, { what, inStore, context }: Looku
 const NOT_IN_STORE: readonly string[] = ["no-such-image", "no-such-loader", "bad-image-name"];
 
 function looksLikePath(text: string): boolean {
-  return text.includes("/") || /\.(qcow2|qemu|img|raw)$/.test(text);
+  return text.includes("/") || /\.(qcow2|qemu|img|raw|vmdk|vdi|vhd)$/.test(text);
 }

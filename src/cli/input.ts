@@ -10,6 +10,11 @@ export class Input {
     this.#args = args;
   }
 
+  /** The same command line with other values of some flags, and other positionals. */
+  with(flags: Readonly<Record<string, readonly string[]>>, args: Readonly<Record<string, readonly string[]>>): Input {
+    return new Input(new Map([...this.#flags, ...Object.entries(flags)]), new Map(Object.entries(args)));
+  }
+
   /** Whether the switch is set. */
   on(long: string): boolean {
     return this.#flags.has(long);

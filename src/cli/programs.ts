@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync, readSync, type Stats, statSync } from "node:fs";
 import { extname, join, resolve } from "node:path";
 import { kernelOf } from "../compose/check-image.ts";
+import { probeFormat } from "../disks/probe.ts";
 import type { FileSpace } from "../filesystems/file-space.ts";
 import { hostError } from "../filesystems/host-error.ts";
 import type { Application, ApplicationRequest, Recognised } from "../programs/application.ts";
@@ -10,6 +11,7 @@ import { describeApplication } from "../programs/interpreters/index.ts";
 import type { LaunchMode } from "../programs/launch.ts";
 import { recognise } from "../programs/recognise.ts";
 import { fileOfSystem, systemSpace } from "../programs/system-space.ts";
+import { hasCapstanfile } from "../project/capstanfile.ts";
 import { findImage } from "../store/images.ts";
 import type { Loader } from "../store/loaders.ts";
 import { packageNames } from "../store/packages.ts";
@@ -38,7 +40,7 @@ export function findProgram(word: string, { cwd }: Pick<CommandContext, "cwd">, 
   if (fileOfSystem(path, system) !== undefined) return { kind: "program", path };
   const stats = statsOf(path);
   if (stats === undefined) return undefined;
-  if (stats.isDirectory()) return { kind: isProject(path) ? "project" : "program", path };
+  if (stats.isDirectory()) return { kind: isProject(path) || hasCapstanfile(path) ? "project" : "program", path };
   // Reading a FIFO would wait for a writer.
   if (!stats.isFile()) return { kind: "program", path };
   return isDiskImage(path) || DISKS.has(extname(path)) ? undefined : { kind: "program", path };
@@ -84,13 +86,13 @@ const SCRIPTS: ReadonlySet<string> = new Set(
   ".py .pyz .js .mjs .cjs .jar .class .php .rb .pl .lua .tcl .sh".split(" "),
 );
 
-const DISKS: ReadonlySet<string> = new Set([".qcow2", ".qemu", ".img", ".raw"]);
+const DISKS: ReadonlySet<string> = new Set([".qcow2", ".qemu", ".img", ".raw", ".vmdk", ".vdi", ".vhd"]);
 
 export function isProject(folder: string): boolean {
   return ["package.yaml", "run.yaml"].some((name) => existsSync(join(folder, "meta", name)));
 }
 
-/** A qcow2 file, or one with a boot sector: what a program never begins with. */
+/** A disk in a format of its own, or one with a boot sector: what a program never begins with. */
 function isDiskImage(path: string): boolean {
   const sector = Buffer.alloc(512);
   try {
@@ -104,8 +106,16 @@ function isDiskImage(path: string): boolean {
     // It is told when it is opened for good.
     return false;
   }
-  if (sector.toString("latin1", 0, 4) === "QFI\xfb") return true;
+  if (hasDiskFormat(path)) return true;
   return sector.readUInt16LE(510) === 0xaa55 && !/^(?:\x7fELF|#!|PK)/.test(sector.toString("latin1", 0, 4));
+}
+
+function hasDiskFormat(path: string): boolean {
+  try {
+    return probeFormat(path) !== "raw";
+  } catch {
+    return false;
+  }
 }
 
 export interface AssembleProgramRequest {

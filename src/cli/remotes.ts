@@ -2,7 +2,7 @@ import { join, resolve } from "node:path";
 import { defaultRemote, type RemoteSetting } from "../config/remotes.ts";
 import type { Settings } from "../config/settings.ts";
 import { parseRequirement, type Requirement } from "../project/versions.ts";
-import type { PullOptions } from "../remotes/pull.ts";
+import type { PullOptions } from "../remotes/pull-file.ts";
 import type { Remote } from "../remotes/remote.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import { didYouMean } from "../support/suggest.ts";
@@ -73,6 +73,7 @@ export async function pullOptions(input: Input, wanted: Wanted, context: Command
     layout: openStore(context).layout,
     arch: machineArch(),
     allowChanged: input.on("allow-changed"),
+    force: input.on("force"),
   };
 }
 

@@ -15,6 +15,8 @@ export interface FlagSpec {
   readonly many?: boolean;
   readonly fallback?: string;
   readonly choices?: readonly string[];
+  /** Values among others, for the shell to complete. */
+  readonly suggestions?: readonly string[];
   readonly kind?: ValueKind;
   readonly text: string;
 }

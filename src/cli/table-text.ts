@@ -23,7 +23,7 @@ function oneLine(cell: string): string {
   return printable(cell.replace(/[\t\n]+/g, " "));
 }
 
-function columnWidths(rows: readonly (readonly string[])[]): number[] {
+export function columnWidths(rows: readonly (readonly string[])[]): number[] {
   const widths: number[] = [];
   for (const row of rows) {
     row.forEach((cell, index) => {

@@ -1,6 +1,6 @@
 import { type ImageView, openView } from "../compose/view.ts";
 import type { TreeEntry } from "../filesystems/filetree.ts";
-import type { RofsImage } from "../filesystems/rofs/reader.ts";
+import type { TreeImage } from "../filesystems/tree-image.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import type { CommandContext } from "./answer.ts";
 import { findImageOrFile } from "./find-image.ts";
@@ -11,7 +11,7 @@ export function viewImage(nameOrPath: string, context: CommandContext): ImageVie
 }
 
 /** The entry at a path of the image, links followed. */
-export function entryAt(root: RofsImage, path: string): TreeEntry {
+export function entryAt(root: TreeImage, path: string): TreeEntry {
   const entry = root.lookup(path);
   if (entry !== undefined) return entry;
   const link = root.lookup(path, { follow: false });

@@ -16,9 +16,13 @@ import { type Checking, checkComposed } from "./check-image.ts";
 import { checkStreamedTree } from "./check-tree.ts";
 import { fingerprint, HostFingerprint, storedFingerprint, treeDigest } from "./fingerprint.ts";
 import { mergeTree } from "./merge.ts";
-import { BASE_PACKAGE, makePlan } from "./plan.ts";
+import { BASE_PACKAGE, makePlan, type Plan } from "./plan.ts";
+import { openPrevious } from "./previous.ts";
 import { addWritable, type ProgramContent } from "./program.ts";
+import { type ProvenanceInput, stageProvenance } from "./provenance.ts";
+import { archiveIdentities, stageRecord } from "./record.ts";
 import { tellMixedReleases } from "./releases.ts";
+import { type RootFilesystem, type RootRequest, rootFilesystem, rootIdentity } from "./root-filesystem.ts";
 import { writeImage } from "./write-image.ts";
 
 export interface ComposedImage {
@@ -31,6 +35,8 @@ export interface ComposedImage {
   readonly files: number;
   /** False when the image was up to date already. */
   readonly composed: boolean;
+  /** How many contents were taken from the image that was there before. */
+  readonly reused?: number;
   /** What the check has to say of it; empty when it was not run. */
   readonly findings: readonly Finding[];
 }
@@ -41,6 +47,7 @@ interface ComposeOptions {
   readonly loader: Loader;
   readonly layout: Layout;
   readonly followLinks: FollowLinks;
+  readonly root: RootRequest;
 }
 
 export interface ComposeFolderRequest extends ComposeOptions {
@@ -52,6 +59,7 @@ export interface ComposeFolderRequest extends ComposeOptions {
 /** `compose`: the files of a folder as they are, without packages. */
 export async function composeFolder(request: ComposeFolderRequest, context: Context): Promise<ComposedImage> {
   checkImageName(request.name);
+  const root = rootFilesystem(request.root, request.loader, context);
   const tree = await treeFromHost(request.path, {
     origin: request.path,
     followLinks: request.followLinks,
@@ -59,7 +67,7 @@ export async function composeFolder(request: ComposeFolderRequest, context: Cont
   });
   const { commandLine: run } = request;
   const commandLine = run === undefined ? "" : buildBootCommand({ run, runFlag: "--command_line" }).text;
-  return await storeImage({ ...request, tree, commandLine, inputs: undefined }, context);
+  return await storeImage({ ...request, tree, commandLine, root, inputs: undefined }, context);
 }
 
 export interface ComposePackageRequest extends ComposeOptions {
@@ -76,8 +84,11 @@ export interface ComposePackageRequest extends ComposeOptions {
 export async function composePackage(request: ComposePackageRequest, context: Context): Promise<ComposedImage> {
   const { project, layout } = request;
   checkImageName(request.name);
-  const { tree, commandLine, inputs } = await prepareImage(request, context);
-  if (request.onlyIfChanged) {
+  const started = context.now().getTime();
+  const root = rootFilesystem(request.root, request.loader, context);
+  const { tree, commandLine, inputs, sources } = await prepareImage({ ...request, root }, context);
+  const update = request.onlyIfChanged;
+  if (update) {
     const stored = storedFingerprint(layout, request.name);
     if (stored !== undefined && stored.inputs === inputs) {
       context.reporter.report({ kind: "detail", text: `Image ${request.name} is up to date` });
@@ -95,12 +106,16 @@ export async function composePackage(request: ComposePackageRequest, context: Co
       };
     }
   }
-  return await storeImage({ ...request, tree, commandLine, inputs, meta: metaOf(project) }, context);
+  return await storeImage(
+    { ...request, tree, commandLine, root, inputs, started, update, sources, meta: metaOf(project) },
+    context,
+  );
 }
 
 /** What `package compose` would compose, checked. Nothing is left in the store. */
 export async function checkPackage(request: ComposePackageRequest, context: Context): Promise<readonly Finding[]> {
-  const { tree, commandLine } = await prepareImage(request, context);
+  const root = rootFilesystem(request.root, request.loader, context);
+  const { tree, commandLine } = await prepareImage({ ...request, root }, context);
   const { loader, layout } = request;
   return await checkStreamedTree({ tree, commandLine, loader, folder: layout.root }, context);
 }
@@ -110,10 +125,15 @@ interface PreparedImage {
   readonly commandLine: string;
   /** A digest of all that the image would be made from. */
   readonly inputs: string;
+  readonly sources: ProjectSources;
 }
 
+type ProjectSources = Pick<ProvenanceInput, "project" | "versions">;
+
 async function prepareImage(
-  request: Omit<ComposePackageRequest, "name" | "onlyIfChanged" | "checking">,
+  request: Omit<ComposePackageRequest, "name" | "onlyIfChanged" | "checking" | "root"> & {
+    readonly root: RootFilesystem;
+  },
   context: Context,
 ): Promise<PreparedImage> {
   const { project, loader, layout, content } = request;
@@ -133,24 +153,38 @@ async function prepareImage(
   });
   if (boot.warning !== undefined) context.reporter.report({ kind: "warning", text: boot.warning });
   const host = new HostFingerprint();
-  if (content !== undefined) addWritable(content);
+  if (content !== undefined) addWritable(content, request.root);
   const own = content?.tree;
   const tree = await mergeTree(plan, { followLinks: request.followLinks, onHostEntry: host.add, own }, context);
   const inputs = fingerprint({
-    ...{ plan, loader, commandLine: boot.text },
+    ...{ plan, loader, commandLine: boot.text, root: rootIdentity(request.root) },
     own: own === undefined ? host.digest() : treeDigest(own),
   });
-  return { tree, commandLine: boot.text, inputs };
+  return { tree, commandLine: boot.text, inputs, sources: sourcesOf(plan, content) };
+}
+
+function sourcesOf({ project, packages }: Plan, content: ProgramContent | undefined): ProjectSources {
+  const { name, version } = project.manifest;
+  return {
+    project: content === undefined ? { name, version, folder: project.dir } : undefined,
+    versions: new Map(packages.map((one) => [one.name, one.version])),
+  };
 }
 
 function metaOf({ manifest }: Project): ImageMeta {
   return { version: manifest.version, description: manifest.title, platform: manifest.platform };
 }
 
-interface StoreRequest extends ComposeOptions {
+interface StoreRequest extends Omit<ComposeOptions, "root"> {
+  readonly root: RootFilesystem;
   readonly tree: FileTree;
+  /** When the making of the image began, in milliseconds since 1970. */
+  readonly started?: number;
+  /** Whether what has not changed may come from the image of this name that is there. */
+  readonly update?: boolean;
   readonly commandLine: string;
   readonly inputs: string | undefined;
+  readonly sources?: ProjectSources;
   readonly meta?: ImageMeta;
 }
 
@@ -159,21 +193,30 @@ async function storeImage(request: StoreRequest, context: Context): Promise<Comp
   context.reporter.report({ kind: "detail", text: `Loader ${loader.name}: ${loader.image}` });
   context.reporter.report({ kind: "detail", text: `Boot command: ${commandLine}` });
   const stage = stageImage(request.layout, name, { now: context.now(), signal: context.signal });
+  const previous = request.update ? openPrevious(request.layout, name) : undefined;
   try {
-    const content = { loader: loader.image, commandLine, tree };
-    const { virtualSize } = await writeImage(stage.temporaryPath, content, context);
-    const kernel = loader.kernel === undefined ? [] : [{ suffix: KERNEL_SUFFIX, path: loader.kernel }];
+    const identities = archiveIdentities(tree);
+    const content = { loader: loader.image, commandLine, tree, root: request.root, reuse: previous };
+    const { virtualSize, files: written } = await writeImage(stage.temporaryPath, content, context);
     const meta = { ...request.meta, created: formatLocalTime(context.now()), inputs: request.inputs };
     const findings = checkComposed(stage.temporaryPath, request, context);
-    const path = await stage.commit(meta, kernel);
+    const companions = loader.kernel === undefined ? [] : [{ suffix: KERNEL_SUFFIX, path: loader.kernel }];
+    const { started } = request;
+    if (started !== undefined) companions.push(stageRecord(stage.temporaryPath, { written, identities, started }));
+    companions.push(stageProvenance(stage.temporaryPath, { tree, loader: loader.name, ...request.sources }));
+    const path = await stage.commit(meta, companions);
     const { files } = measureTree(tree);
+    const reused = previous?.found() ?? 0;
+    const how = reused === 0 ? "" : `, ${reused} of them as they were`;
     context.reporter.report({
       kind: "step",
-      text: `Composed ${name}: ${count(files, "file")}, ${formatSize(virtualSize)}`,
+      text: `Composed ${name}: ${count(files, "file")}${how}, ${formatSize(virtualSize)}`,
     });
-    return { name, path, commandLine, loader: loader.name, virtualSize, files, composed: true, findings };
+    return { name, path, commandLine, loader: loader.name, virtualSize, files, composed: true, reused, findings };
   } catch (error) {
     stage.abort();
     throw error;
+  } finally {
+    previous?.close();
   }
 }

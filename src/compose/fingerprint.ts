@@ -53,18 +53,21 @@ export interface FingerprintParts {
   readonly plan: Plan;
   readonly loader: Loader;
   readonly commandLine: string;
+  /** Of the root file system: `rootIdentity`. */
+  readonly root: string;
   /** Of the project's own files. */
   readonly own: string;
 }
 
 /** A digest of everything that an image is made from: equal inputs make an equal image. */
-export function fingerprint({ plan, loader, commandLine, own }: FingerprintParts): string {
+export function fingerprint({ plan, loader, commandLine, root, own }: FingerprintParts): string {
   const hash = createHash("sha256");
   const add = (...parts: readonly string[]) => hash.update(`${JSON.stringify(parts)}\n`);
   add("format", FORMAT);
   add("loader", fileIdentity(loader.image));
   if (loader.kernel !== undefined) add("kernel", fileIdentity(loader.kernel));
   add("command line", commandLine);
+  add("root", root);
   for (const { name, archive } of plan.packages) add("package", name, fileIdentity(archive));
   for (const { scriptPath, text } of plan.scripts) add("script", scriptPath, text);
   add("base", String(plan.hasBase));
@@ -72,7 +75,8 @@ export function fingerprint({ plan, loader, commandLine, own }: FingerprintParts
   return hash.digest("hex");
 }
 
-function fileIdentity(path: string): string {
+/** Another one when the file was replaced or written to. */
+export function fileIdentity(path: string): string {
   const stats = statSync(path);
   return `${path}:${stats.ino}:${stats.size}:${stats.mtimeMs}:${stats.ctimeMs}`;
 }

@@ -2,7 +2,7 @@ import { type LockedItem, type LockFile, readLockFile } from "../packages/lock-f
 import type { Project } from "../project/project.ts";
 import type { Layout } from "../store/layout.ts";
 import { BUILTIN_LOADER, type Loader } from "../store/loaders.ts";
-import { latestOrigin } from "../store/origins.ts";
+import { latestOrigin, type Origin, storedState } from "../store/origins.ts";
 import { findPackage, readStoredManifest } from "../store/packages.ts";
 import type { Context } from "../support/context.ts";
 import { CapstanError } from "../support/errors.ts";
@@ -81,8 +81,14 @@ async function lockPackage(name: string, layout: Layout, context: Context): Prom
 
 async function lockLoader({ name, image }: Loader, layout: Layout, context: Context): Promise<LockedItem> {
   const shown = name === image ? (image.split("/").at(-1) ?? name) : name;
-  const version = name === BUILTIN_LOADER ? undefined : latestOrigin(layout, "image", name)?.version;
+  const origin = name === BUILTIN_LOADER ? undefined : latestOrigin(layout, "image", name);
+  const version = origin !== undefined && isAsItCame(origin, image) ? origin.version : undefined;
   return await lockFile({ kind: "image", name: shown, version, path: image }, layout, context);
+}
+
+/** The digest of an image is often that of a packed file, which says nothing of the file in the store. */
+function isAsItCame({ stored }: Origin, path: string): boolean {
+  return stored === undefined || stored === storedState(path);
 }
 
 interface Item {
@@ -97,7 +103,9 @@ async function lockFile({ kind, name, version, path }: Item, layout: Layout, con
   const sha256 = await hashFile(path, context.signal);
   // What was imported over what had been fetched is not from there any more.
   const isFetched =
-    origin !== undefined && origin.version === version && (kind === "image" || origin.sha256 === sha256);
+    origin !== undefined &&
+    origin.version === version &&
+    (kind === "image" ? isAsItCame(origin, path) : origin.sha256 === sha256);
   const source = isFetched ? { remote: origin.remote, url: origin.url, release: origin.release } : undefined;
   return { name, version, arch: isFetched ? origin.arch : undefined, sha256, source };
 }

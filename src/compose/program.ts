@@ -7,6 +7,7 @@ import { DEFAULT_MANIFEST } from "../project/manifest.ts";
 import type { Project } from "../project/project.ts";
 import type { RunConfig } from "../project/run-config.ts";
 import { fstab } from "./merge.ts";
+import type { RootFilesystem } from "./root-filesystem.ts";
 
 /** What is composed for a program of this machine in place of a project's folder. */
 export interface ProgramContent {
@@ -48,13 +49,17 @@ export function safeName(text: string): string {
   return safe.slice(0, 60) || "program";
 }
 
-/** Makes the directories, and mounts memory on them: the root file system cannot be written to. */
-export function addWritable({ tree, writable }: ProgramContent): void {
+/** Makes the directories, and mounts memory on them where the root file system cannot be written to. */
+export function addWritable(
+  { tree, writable }: ProgramContent,
+  root: Pick<RootFilesystem, "kind"> = { kind: "rofs" },
+): void {
   if (writable.length === 0) return;
   const origin = "directories that the program writes to";
   for (const path of writable) {
     insert(tree, path, { type: "directory", mode: 0o777, mtime: 0, origin, children: new Map() });
   }
+  if (root.kind !== "rofs") return;
   const bytes = Buffer.from(fstab(writable));
   const content = { kind: "bytes", bytes } as const;
   insert(tree, "/etc/fstab", { type: "file", mode: 0o644, mtime: 0, origin, size: bytes.length, content });

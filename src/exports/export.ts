@@ -13,6 +13,8 @@ import { MiB, roundUp } from "../support/bytes.ts";
 import type { Context } from "../support/context.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import { writeGceTarball } from "./gce.ts";
+import { writeOva } from "./ova/ova.ts";
+import type { OvaFlavour } from "./ova/ovf.ts";
 
 /** What an image can become, by the name in --format, and the usual end of its file's name. */
 export const EXPORT_FORMATS = {
@@ -24,6 +26,7 @@ export const EXPORT_FORMATS = {
   vhd: ".vhd",
   "vhd-dynamic": ".vhd",
   gce: ".tar.gz",
+  ova: ".ova",
 } as const;
 
 export type ExportFormat = keyof typeof EXPORT_FORMATS;
@@ -36,7 +39,19 @@ export interface ExportInput {
   /** Of qcow2: compress the clusters. */
   readonly compress: boolean;
   readonly force: boolean;
+  /** Of an OVA: the machine that goes with the disk. */
+  readonly machine?: OvaMachine | undefined;
 }
+
+export interface OvaMachine {
+  readonly name: string;
+  readonly flavour: OvaFlavour;
+  /** In MiB. */
+  readonly memory: number;
+  readonly cpus: number;
+}
+
+const USUAL_MACHINE: OvaMachine = { name: "image", flavour: "virtualbox", memory: 1024, cpus: 2 };
 
 /**
  * Writes a disk in another format: beside the place, and renamed when it is complete.
@@ -60,7 +75,11 @@ export async function exportDisk(input: ExportInput, context: Context): Promise<
   }
 }
 
-async function write({ device, format, compress }: ExportInput, path: string, context: Context): Promise<void> {
+async function write(
+  { device, format, compress, machine }: ExportInput,
+  path: string,
+  context: Context,
+): Promise<void> {
   const { signal, reporter } = context;
   const total = device.size;
   const onProgress = (done: number) =>
@@ -91,6 +110,8 @@ async function write({ device, format, compress }: ExportInput, path: string, co
       return await copyTo(createVhd(path, { size, type: "dynamic", time: seconds }), device, { signal, onProgress });
     case "gce":
       return await writeGceTarball(device, path, { mtime: seconds, signal, onProgress });
+    case "ova":
+      return await writeOva(device, path, { ...USUAL_MACHINE, ...machine, mtime: seconds, signal, onProgress });
   }
 }
 

@@ -26,6 +26,9 @@ interface EntryBase {
   readonly mode: number;
   /** Whole seconds since 1970. */
   readonly mtime: number;
+  /** Owner; root (0) where it is not said. Only some file systems keep it. */
+  readonly uid?: number;
+  readonly gid?: number;
   /** For messages and for `image`-like reports: which package or the project this came from. */
   readonly origin: string;
 }
@@ -35,6 +38,11 @@ export interface FileEntry extends EntryBase {
   /** In bytes; a writer fails when the content turns out to be of another size. */
   readonly size: number;
   readonly content: Content;
+  /**
+   * Entries of one tree with the same text are names of one file, where its file system has such; undefined where
+   * it has one name. They agree in all else.
+   */
+  readonly hardLink?: string;
 }
 
 export interface LinkEntry extends EntryBase {

@@ -5,6 +5,7 @@ import { setImmediate } from "node:timers/promises";
 import { CapstanError, checkAborted, isErrno } from "../support/errors.ts";
 import type { DirectoryEntry, FileTree, TreeEntry } from "./filetree.ts";
 import { hostError } from "./host-error.ts";
+import { stamped } from "./host-stamp.ts";
 import { linkTargetFault, quotePath } from "./names.ts";
 
 export interface HostTreeOptions {
@@ -175,7 +176,9 @@ interface FoundEntry {
 /** A file or link. */
 function leaf({ path, stats, origin }: { path: string; stats: Stats; origin: string }): TreeEntry {
   if (stats.isFile()) {
-    return { type: "file", ...attributes(stats, origin), size: stats.size, content: { kind: "host", path } };
+    const hardLink = stats.nlink > 1 ? { hardLink: `${stats.dev}:${stats.ino}` } : {};
+    const content = stamped({ kind: "host", path }, stats);
+    return { type: "file", ...attributes(stats, origin), size: stats.size, content, ...hardLink };
   }
   if (stats.isSymbolicLink()) return { type: "symlink", ...attributes(stats, origin), target: targetOf(path) };
   throw new CapstanError(`${quotePath(path)} is a ${kindOf(stats)}, which no image can hold`, {

@@ -2,7 +2,8 @@ import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import { FILES, instanceFolder, instancesFolder } from "./layout.ts";
-import { claim, isHeld, type Lock, type Owner, readLock } from "./lock.ts";
+import { claim, isHeld, type Lock, type Owner, readLock, release } from "./lock.ts";
+import { endLeftDaemons } from "./mounts/left.ts";
 
 /** The folder of an instance that is ours for the time of a run. */
 export interface Acquired {
@@ -29,23 +30,36 @@ export function acquirePersisted(root: string, name: string, owner: Owner): Acqu
 }
 
 /**
- * Claims a folder for a new instance: that of the name or, where another instance has it, NAME-2, NAME-3, ….
- * What a killed capstan has left in it is removed; a folder whose owner is alive, or that is persisted, is never touched.
- * @throws CapstanError `instance-running` (73) when the instance is to be persisted, since its name then matters
+ * Claims a folder for a new instance: that of the name or, where another instance has it and the name does not matter,
+ * NAME-2, NAME-3, …. What a killed capstan has left in it is removed; a folder whose owner is alive, or that holds an
+ * instance that is kept, is never touched.
+ * @throws CapstanError `instance-running`, `instance-exists` (73)
  */
-export function acquireNew(root: string, name: string, owner: Owner): Acquired {
-  sweep(root);
+export function acquireNew(root: string, name: string, { owner, exact }: NewInstance): Acquired {
+  sweepRemoved(root);
   for (const candidate of candidates(name)) {
     if (candidate !== name && isPersisted(root, candidate)) continue;
     const folder = instanceFolder(root, candidate);
     const result = claim(folder, owner);
     if (result.claimed) {
+      // Made and ended by another one since we looked.
+      if (isPersisted(root, candidate)) {
+        release(result.lock);
+        if (exact) throw exists(name);
+        continue;
+      }
       empty(folder, result.lock);
       return { name: candidate, folder, lock: result.lock };
     }
-    if (owner.persist) throw running(name);
+    if (exact) throw running(name);
   }
   throw running(name);
+}
+
+export interface NewInstance {
+  readonly owner: Owner;
+  /** Whether it is that name or none. */
+  readonly exact: boolean;
 }
 
 /** The name that acquireNew would choose now. */
@@ -77,13 +91,14 @@ function* candidates(name: string): Generator<string> {
 
 function empty(folder: string, lock: Lock): void {
   const ours = `lock.${lock.generation}`;
+  endLeftDaemons(folder);
   for (const entry of readdirSync(folder)) {
     if (entry !== ours && !entry.startsWith(".lock-")) rmSync(join(folder, entry), { recursive: true, force: true });
   }
 }
 
 /** What removeFolder had put aside when it was killed. */
-function sweep(root: string): void {
+export function sweepRemoved(root: string): void {
   const folder = instancesFolder(root);
   if (!existsSync(folder)) return;
   for (const entry of readdirSync(folder)) {
@@ -91,10 +106,18 @@ function sweep(root: string): void {
   }
 }
 
+function exists(name: string): CapstanError {
+  return new CapstanError(`The instance ${name} is there already`, {
+    code: "instance-exists",
+    hint: `Start it with capstan start ${name}, or give the new one another name with --name.`,
+    exitCode: ExitCode.cannotCreate,
+  });
+}
+
 function running(name: string): CapstanError {
   return new CapstanError(`The instance ${name} is running`, {
     code: "instance-running",
-    hint: `Stop it first (capstan stop ${name}), or give the new one another name: capstan run -i IMAGE NAME`,
+    hint: `Stop it first (capstan stop ${name}), or give the new one another name with --name.`,
     exitCode: ExitCode.cannotCreate,
   });
 }

@@ -6,17 +6,12 @@ import { MiB } from "../support/bytes.ts";
 import { CapstanError, doing } from "../support/errors.ts";
 import { isRecord } from "../support/records.ts";
 import { formatForward, parseForwards } from "./forwards.ts";
+import { type HealthCheck, healthRecord, parseHealthRecord } from "./health.ts";
 import { FILES } from "./layout.ts";
-import { formatVolume, parseVolume } from "./volume.ts";
-
-export const networkModes = ["nat", "bridge", "tap", "vhost"] as const;
-export type NetworkMode = (typeof networkModes)[number];
-
-export interface NetworkChoice {
-  readonly mode: NetworkMode;
-  /** The bridge or tap device; the mode's usual one without it. */
-  readonly device?: string | undefined;
-}
+import { formatMount, type Mount, readMount } from "./mounts/mount.ts";
+import { formatNetwork, type NetworkChoice, parseNetwork } from "./network/choice.ts";
+import { formatRestartPolicy, NO_RESTART, parseRestartPolicy, type RestartPolicy } from "./restart-policy.ts";
+import { formatVolume, readVolume } from "./volume.ts";
 
 /** How a persisted instance is started again. */
 export interface InstanceConfig {
@@ -24,28 +19,49 @@ export interface InstanceConfig {
   /** In bytes. */
   readonly memory: number;
   readonly cpus: number;
-  readonly network: NetworkChoice;
+  /** In the order of the guest's cards; an empty one means nat. */
+  readonly networks: readonly NetworkChoice[];
   readonly forwards: readonly Forward[];
   readonly volumes: readonly MachineDisk[];
+  /** Folders of this machine that the guest sees. */
+  readonly mounts: readonly Mount[];
   readonly mac?: string | undefined;
   readonly commandLine: string;
+  readonly restart: RestartPolicy;
+  /** A guest that is still there after so long is ended. */
+  readonly timeoutMs?: number | undefined;
+  readonly health?: HealthCheck | undefined;
+  /** How much of the console is kept, in bytes; the usual without it. */
+  readonly logBytes?: number | undefined;
+  /** What others know it by, such as the project and the service that it belongs to. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Whether nothing of it stays when its guest has ended. */
+  readonly removeAtEnd: boolean;
 }
 
 /** Writes osv.config: JSON, which YAML readers read too, with the original's keys for what the original knows. */
 export async function writeConfig(folder: string, config: InstanceConfig): Promise<void> {
-  const { forwards, network, volumes } = config;
+  const { forwards, networks, volumes } = config;
   const record = {
     image: config.image,
     cmd: config.commandLine,
     persist: true,
     memory: config.memory / MiB,
     cpus: config.cpus,
-    networking: network.mode,
-    bridge: network.device ?? "",
+    networking: networks[0]?.mode ?? "nat",
+    bridge: networks[0]?.device ?? "",
+    networks: networks.map(formatNetwork),
     natrules: forwards.map(({ hostPort, guestPort }) => ({ hostport: String(hostPort), guestport: String(guestPort) })),
     forwards: forwards.map(formatForward),
     volumes: volumes.map(formatVolume),
+    mounts: config.mounts.map(formatMount),
     mac: config.mac ?? "",
+    restart: formatRestartPolicy(config.restart),
+    timeoutMs: config.timeoutMs,
+    health: config.health === undefined ? undefined : healthRecord(config.health),
+    logBytes: config.logBytes,
+    labels: config.labels,
+    removeAtEnd: config.removeAtEnd,
   };
   await writeFileAtomically(join(folder, FILES.config), `${JSON.stringify(record, undefined, 2)}\n`);
 }
@@ -70,19 +86,22 @@ export async function readConfig(folder: string): Promise<InstanceConfig> {
     if (typeof value === "number" && Number.isSafeInteger(value) && value >= 1 && value <= most) return value;
     return complain(`'${key}' is not a number from 1 to ${most}`);
   };
-  const mode = string("networking") || "nat";
   return {
     image: string("image"),
     memory: count("memory", 1024, 1 << 20) * MiB,
     cpus: count("cpus", 2, 64),
-    network: {
-      mode: networkModes.find((known) => known === mode) ?? complain(`'${mode}' is no way of networking`),
-      device: string("bridge") || undefined,
-    },
+    networks: (strings(record.networks) ?? firstNetwork(string("networking"), string("bridge"))).map(parseNetwork),
     forwards: parseForwards(strings(record.forwards) ?? natRules(record.natrules)),
-    volumes: (strings(record.volumes) ?? []).map((volume) => parseVolume(volume, folder)),
+    volumes: (strings(record.volumes) ?? []).map((volume) => readVolume(volume, folder)),
+    mounts: (strings(record.mounts) ?? []).map(readMount),
     mac: string("mac") || undefined,
     commandLine: string("cmd"),
+    restart: record.restart === undefined ? NO_RESTART : parseRestartPolicy(string("restart")),
+    timeoutMs: record.timeoutMs === undefined ? undefined : count("timeoutMs", 1, 2 ** 31 - 1),
+    health: parseHealthRecord(record.health),
+    logBytes: record.logBytes === undefined ? undefined : count("logBytes", 1, Number.MAX_SAFE_INTEGER),
+    labels: labelsOf(record.labels),
+    removeAtEnd: record.removeAtEnd === true,
   };
 }
 
@@ -111,6 +130,19 @@ async function parseYaml(path: string, text: string): Promise<unknown> {
 
 function strings(value: unknown): string[] | undefined {
   return Array.isArray(value) && value.every((item) => typeof item === "string") ? value : undefined;
+}
+
+function labelsOf(value: unknown): Readonly<Record<string, string>> {
+  if (!isRecord(value)) return {};
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, text]) => (typeof text === "string" ? [[key, text]] : [])),
+  );
+}
+
+/** The original's one network. */
+function firstNetwork(mode: string, device: string): string[] {
+  if (mode === "" || mode === "nat") return [];
+  return [device === "" ? mode : `${mode}:${device}`];
 }
 
 function natRules(value: unknown): string[] {

@@ -1,9 +1,10 @@
 import type { Readable, Writable } from "node:stream";
 import type { QemuProcess } from "../hypervisors/qemu/process.ts";
+import { END_OF_INPUT, EndOfInput } from "./console/end-of-input.ts";
 
 /** The caller's side of the guest's console. */
 export interface RunConsole {
-  /** What goes to the guest; nothing does without it. Its end does not end the guest. */
+  /** What goes to the guest; nothing does without it. Its end is told to a kernel that passes it on: see end-of-input.ts. */
   readonly input?: Readable | undefined;
   readonly output: Writable;
   /** Puts the terminal that `input` is into raw mode and returns what undoes it; undefined where it is none. */
@@ -18,6 +19,8 @@ export interface BridgeInput {
   readonly onInterrupt: () => void;
   /** Nobody reads the output any more. */
   readonly onLost: () => void;
+  /** The input has ended, and the guest's program cannot know, as its kernel has no end of input. */
+  readonly onUntoldEnd?: (() => void) | undefined;
 }
 
 const CTRL_C = 0x03;
@@ -98,7 +101,7 @@ function taken(output: Writable): Promise<void> {
  * A guest's serial port drops what comes before its driver is there: input waits for the first output.
  * In raw mode a Ctrl-C is a byte like others; it is taken out and never reaches the guest.
  */
-function bridgeInput({ guest, console, onInterrupt }: BridgeInput, raw: boolean): () => void {
+function bridgeInput({ guest, console, onInterrupt, onUntoldEnd }: BridgeInput, raw: boolean): () => void {
   const { input } = console;
   if (input === undefined) return () => {};
   let early: Buffer[] | undefined = [];
@@ -133,8 +136,16 @@ function bridgeInput({ guest, console, onInterrupt }: BridgeInput, raw: boolean)
   input.on("error", onError);
   guest.input.on("drain", onDrain);
   guest.output.once("data", onFirstOutput);
+  // After that one: what was kept goes first.
+  const end = new EndOfInput({ guest, tell: () => pass(END_OF_INPUT), onUntold: () => onUntoldEnd?.() });
+  const onEnd = () => end.reached();
+  input.on("end", onEnd);
+  // As for a guest that is started again.
+  if (input.readableEnded) onEnd();
   return () => {
+    end.close();
     input.off("data", onData);
+    input.off("end", onEnd);
     input.off("error", onError);
     guest.input.off("drain", onDrain);
     guest.output.off("data", onFirstOutput);

@@ -1,3 +1,4 @@
+import { ConsoleLines } from "./console/lines.ts";
 import { type Signature, signatures } from "./signatures.ts";
 
 /** What the console has told when the guest has ended. */
@@ -27,8 +28,6 @@ export interface ConsoleWatchOptions {
   readonly commandLine?: string;
 }
 
-/** Longer lines are judged by their beginning. */
-const LONGEST_LINE = 4096;
 const MOST_ADVICE = 5;
 const MOST_SIGNALS = 20;
 
@@ -40,8 +39,7 @@ export class ConsoleWatch {
   readonly #echo: ReadonlySet<string>;
   readonly #found = new Map<Signature, string | undefined>();
   readonly #signals = new Map<string, ConsoleSignal>();
-  #line: Buffer[] = [];
-  #lineLength = 0;
+  readonly #lines = new ConsoleLines((line) => this.#take(line));
   #guestStatus: number | undefined;
   #halting = false;
 
@@ -51,13 +49,7 @@ export class ConsoleWatch {
   }
 
   push(chunk: Buffer): void {
-    let start = 0;
-    for (let end = nextBreak(chunk, 0); end !== -1; end = nextBreak(chunk, start)) {
-      this.#keep(chunk.subarray(start, end));
-      this.#finishLine();
-      start = end + 1;
-    }
-    this.#keep(chunk.subarray(start));
+    this.#lines.push(chunk);
   }
 
   /** Whether the kernel has given up and stands still: no more will come once it is silent. */
@@ -67,7 +59,7 @@ export class ConsoleWatch {
 
   /** To be asked once, at the end: a last line may have no end. */
   finish(): ConsoleFindings {
-    this.#finishLine();
+    this.#lines.finish();
     const verdicts = [...this.#found.keys()].map(({ verdict }) => verdict);
     return {
       failed: verdicts.some((verdict) => verdict !== "warning") || (this.#guestStatus ?? 0) !== 0,
@@ -77,20 +69,8 @@ export class ConsoleWatch {
     };
   }
 
-  #keep(part: Buffer): void {
-    const room = LONGEST_LINE - this.#lineLength;
-    if (part.length === 0 || room <= 0) return;
-    // A copy: the chunk's memory may be used again for the next one.
-    this.#line.push(Buffer.from(part.subarray(0, room)));
-    this.#lineLength += Math.min(room, part.length);
-  }
-
-  #finishLine(): void {
-    if (this.#lineLength === 0) return;
-    const text = withoutColours(Buffer.concat(this.#line).toString("utf8")).trim();
-    this.#line = [];
-    this.#lineLength = 0;
-    if (text !== "" && !this.#isEcho(text)) this.#judge(text);
+  #take(line: string): void {
+    if (!this.#isEcho(line)) this.#judge(line);
   }
 
   #isEcho(line: string): boolean {
@@ -138,17 +118,3 @@ const STATUS = /^program (?:exited with status|.+ returned) (-?\d{1,10})$/;
 const HALT = /^(?:\[backtrace\]|Halting\.)$/;
 
 const WEIGHT = { failed: 0, fatal: 0, warning: 1 } as const;
-
-/** Control sequences (CSI), titles (OSC) and other escapes of ECMA-48. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const ESCAPES = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])/g;
-
-function withoutColours(text: string): string {
-  return text.includes("\x1b") ? text.replace(ESCAPES, "") : text;
-}
-
-function nextBreak(chunk: Buffer, from: number): number {
-  const newline = chunk.indexOf(0x0a, from);
-  const carriage = (newline === -1 ? chunk : chunk.subarray(0, newline)).indexOf(0x0d, from);
-  return carriage === -1 ? newline : carriage;
-}

@@ -1,7 +1,10 @@
+import type { Context } from "../support/context.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import { removeMonitorFolder } from "./acquire.ts";
 import { findInstance } from "./find.ts";
-import { isHeld, readLock, removeFolder } from "./lock.ts";
+import { readLock, removeFolder } from "./lock.ts";
+import { killInstance } from "./stop.ts";
+import { whileOurs } from "./tidy.ts";
 
 /**
  * Deletes a stopped or broken instance with its disk.
@@ -9,14 +12,28 @@ import { isHeld, readLock, removeFolder } from "./lock.ts";
  */
 export function deleteInstance(root: string, name: string): void {
   const folder = findInstance(root, name);
-  const lock = readLock(folder);
-  if (lock !== undefined && isHeld(lock)) {
+  const owner = readLock(folder)?.owner;
+  const isDone = whileOurs(folder, () => {
+    removeMonitorFolder(owner?.monitorFolder);
+    removeMonitorFolder(owner?.controlFolder);
+    removeFolder(folder);
+  });
+  if (!isDone) {
     throw new CapstanError(`The instance ${name} is running`, {
       code: "instance-running",
-      hint: `Stop it first: capstan stop ${name}`,
+      hint: `Stop it first: capstan stop ${name}; or delete it all the same: capstan delete -f ${name}`,
       exitCode: ExitCode.cannotCreate,
     });
   }
-  removeMonitorFolder(lock?.owner?.monitorFolder);
-  removeFolder(folder);
+}
+
+/** The same of a running one too, whose guest is ended at once. @throws CapstanError `no-such-instance` (66) */
+export async function deleteByForce(root: string, name: string, context: Context): Promise<void> {
+  const { how } = await killInstance(root, name, context);
+  try {
+    deleteInstance(root, name);
+  } catch (error) {
+    // One that nobody keeps is gone with its guest.
+    if (how === "not-running" || !(error instanceof CapstanError) || error.code !== "no-such-instance") throw error;
+  }
 }

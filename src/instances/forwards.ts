@@ -4,7 +4,7 @@ import { CapstanError, ExitCode } from "../support/errors.ts";
 
 /**
  * Port forwardings as users write them: `8080`, `8080:80`, `127.0.0.1:8080:80`, `[::1]:8080:80`, each with `/udp` or `/tcp`.
- * A lone port is mapped to itself.
+ * A lone port is mapped to itself; a host port that is 0 or left out (`:80`, `127.0.0.1::80`) is one that is free then.
  * @throws CapstanError `bad-forward`, `duplicate-forward` (64)
  */
 export function parseForwards(texts: readonly string[]): Forward[] {
@@ -28,13 +28,17 @@ export function formatForward({ protocol, address, hostPort, guestPort }: Forwar
 function parseForward(text: string): Forward {
   const found = /^(?:(\[[^\]]*\]|[^:[\]]*):)??([^:/]*)(?::([^:/]*))?(?:\/([a-z]*))?$/i.exec(text);
   if (found === null) throw badForward(text, "it is not of that form");
-  const [, address, host = "", guest = host, protocol = "tcp"] = found;
+  const [, address, host = "", guest, protocol = "tcp"] = found;
   return {
     protocol: parseProtocol(text, protocol),
     address: parseAddress(text, address),
-    hostPort: parsePort(text, host),
-    guestPort: parsePort(text, guest),
+    hostPort: isAnyFree(host, guest) ? 0 : parsePort(text, host),
+    guestPort: parsePort(text, guest ?? host),
   };
+}
+
+function isAnyFree(host: string, guest: string | undefined): boolean {
+  return guest !== undefined && /^0*$/.test(host);
 }
 
 function parseProtocol(text: string, protocol: string): Forward["protocol"] {
@@ -59,13 +63,13 @@ function parsePort(text: string, port: string): number {
 
 function collide(a: Forward, b: Forward): boolean {
   const sameAddress = a.address === b.address || [a.address, b.address].some((it) => it === "" || it === "0.0.0.0");
-  return a.protocol === b.protocol && a.hostPort === b.hostPort && sameAddress;
+  return a.protocol === b.protocol && a.hostPort === b.hostPort && a.hostPort !== 0 && sameAddress;
 }
 
 function badForward(text: string, why: string): CapstanError {
   return new CapstanError(`'${text}' is not a port forwarding: ${why}`, {
     code: "bad-forward",
-    hint: "Write it as HOST:GUEST such as 8080:80, as [IP:]HOST:GUEST[/udp], or as a port that is the same on both sides.",
+    hint: "Write it as HOST:GUEST such as 8080:80, as [IP:]HOST:GUEST[/udp], as :GUEST for a free port, or as a port that is the same on both sides.",
     exitCode: ExitCode.usage,
   });
 }

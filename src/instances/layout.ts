@@ -18,6 +18,12 @@ export const FILES = {
   kernel: "kernel.elf",
   /** Only persisted instances have one. */
   config: "osv.config",
+  /** What the supervisor has written down: see state.ts. */
+  state: "state.json",
+  /** What the supervisor itself had to say. */
+  supervisorLog: "supervisor.log",
+  /** The socket on which the supervisor answers, unless its path would be too long there. */
+  control: "control",
   /** The socket of QEMU's monitor, unless its path would be too long there. */
   monitor: "osv.monitor",
 } as const;

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { isErrno, withNoun } from "../support/errors.ts";
+import { doing, isErrno, withNoun } from "../support/errors.ts";
 import { isRecord } from "../support/records.ts";
 import { isAlive, type ProcessIdentity, parseIdentity } from "./process-identity.ts";
 
@@ -17,6 +17,10 @@ export interface Owner {
   readonly monitor?: string | undefined;
   /** A folder outside of the instance's that was made for the monitor's socket. */
   readonly monitorFolder?: string | undefined;
+  /** The socket on which the capstan answers: see control/protocol.ts. */
+  readonly control?: string | undefined;
+  /** Likewise a folder for the control socket. */
+  readonly controlFolder?: string | undefined;
 }
 
 /**
@@ -34,11 +38,16 @@ export type Claim = { readonly claimed: true; readonly lock: Lock } | { readonly
 /** Makes `owner` the owner of the folder, which is created if need be, unless one that is alive owns it. */
 export function claim(folder: string, owner: Owner): Claim {
   for (;;) {
-    mkdirSync(folder, { recursive: true });
+    const made = doing(`Making ${folder}`, () => mkdirSync(folder, { recursive: true }));
     const before = readLock(folder);
     if (before !== undefined && isHeld(before)) return { claimed: false, held: before };
-    const lock = tryNext(folder, before, owner);
-    if (lock !== undefined) return { claimed: true, lock };
+    try {
+      const lock = tryNext(folder, before, owner);
+      if (lock !== undefined) return { claimed: true, lock };
+    } catch (error) {
+      if (made !== undefined) removeEmpty(folder);
+      throw error;
+    }
   }
 }
 
@@ -56,9 +65,20 @@ export function isHeld(lock: Lock): boolean {
 
 /** Tells more about the owner; only the owner may. */
 export function update(lock: Lock, owner: Owner): Lock {
-  const temporary = writeAside(lock.folder, owner);
-  renameSync(temporary, lockPath(lock.folder, lock.generation));
+  const path = lockPath(lock.folder, lock.generation);
+  doing(`Writing ${path}`, () => renameSync(writeAside(lock.folder, owner), path));
   return { ...lock, owner };
+}
+
+/**
+ * Mends a lock that is there still, but cannot be read any more, from what was known of it last; only its owner may.
+ * Returns what to remember for the next time.
+ */
+export function mend(lock: Lock, known: Owner): Owner {
+  const now = readLock(lock.folder);
+  if (now?.generation !== lock.generation) return known;
+  if (now.owner === undefined) update(lock, known);
+  return now.owner ?? known;
 }
 
 export function release(lock: Lock): void {
@@ -113,8 +133,21 @@ function createWhole(folder: string, path: string, owner: Owner): void {
 
 function writeAside(folder: string, owner: Owner): string {
   const temporary = join(folder, `.lock-${randomBytes(6).toString("hex")}`);
-  writeFileSync(temporary, JSON.stringify(owner), { flag: "wx" });
-  return temporary;
+  try {
+    writeFileSync(temporary, JSON.stringify(owner), { flag: "wx" });
+    return temporary;
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+function removeEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Another one has claimed it.
+  }
 }
 
 function isSame(folder: string, before: Lock | undefined): boolean {
@@ -155,6 +188,8 @@ function parseOwner(value: unknown): Owner | undefined {
     started: value.started,
     monitor: optional(value.monitor),
     monitorFolder: optional(value.monitorFolder),
+    control: optional(value.control),
+    controlFolder: optional(value.controlFolder),
   };
 }
 

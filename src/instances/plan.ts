@@ -10,9 +10,14 @@ import { CapstanError, ExitCode } from "../support/errors.ts";
 import { isPersisted } from "./acquire.ts";
 import { type InstanceConfig, readConfig } from "./config.ts";
 import { cacheFolder, FILES, instanceFolder } from "./layout.ts";
-import { networkOf } from "./machine.ts";
+import { isHeld, readLock } from "./lock.ts";
+import { checkCanShare } from "./mounts/can-share.ts";
+import { checkMounts } from "./mounts/mount.ts";
 import { checkInstanceName, instanceNameOfImage } from "./names.ts";
+import { layOut } from "./network/layout.ts";
+import { NO_RESTART } from "./restart-policy.ts";
 import type { PlanInput, RunImage } from "./run-input.ts";
+import { checkVolumes } from "./volume.ts";
 
 /** What is known before anything is made. */
 export interface Plan {
@@ -36,24 +41,35 @@ export interface Plan {
 /** Checks what is asked for, and finds what it takes. @throws CapstanError of many codes */
 export async function makePlan(input: PlanInput, context: Context): Promise<Plan> {
   const { image, root } = input;
-  const name = chooseName(input);
-  const saved = isPersisted(root, name) ? await readConfig(instanceFolder(root, name)) : undefined;
+  const name = instanceNameOf(input);
+  const goesOn = isPersisted(root, name) && !wantsAnother(input, name);
+  const saved = goesOn ? await readConfig(instanceFolder(root, name)) : undefined;
   if (saved === undefined && image === undefined) throw noImage(name);
   if (saved !== undefined) checkSameImage(name, saved, input);
   const config = {
     image: saved?.image ?? image?.name ?? "",
     memory: input.memory ?? saved?.memory ?? GiB,
     cpus: input.cpus ?? saved?.cpus ?? 2,
-    network: input.network ?? saved?.network ?? { mode: "nat" },
+    networks: input.networks ?? saved?.networks ?? [],
     forwards: input.forwards ?? saved?.forwards ?? [],
     volumes: input.volumes ?? saved?.volumes ?? [],
+    mounts: input.mounts ?? saved?.mounts ?? [],
     mac: input.mac ?? saved?.mac,
+    restart: input.restart ?? saved?.restart ?? NO_RESTART,
+    timeoutMs: input.timeoutMs ?? saved?.timeoutMs,
+    health: input.health ?? saved?.health,
+    logBytes: input.logBytes ?? saved?.logBytes,
+    labels: input.labels ?? saved?.labels ?? {},
+    removeAtEnd: input.removeAtEnd ?? saved?.removeAtEnd ?? false,
   } as const;
-  networkOf(config, context.env);
+  checkVolumes(config.volumes);
+  checkMounts(config.mounts);
+  layOut({ networks: config.networks, forwards: config.forwards.length });
 
   const host = input.host ?? thisHost();
   const cache = cacheFolder(root);
   const qemu = await findQemu({ env: context.env, cwd: context.cwd, cacheFolder: cache, platform: host.platform });
+  checkCanShare(config.mounts, qemu);
   const { acceleration, warning } = await chooseAcceleration({
     wanted: input.acceleration ?? "auto",
     disabled: input.disableKvm ?? false,
@@ -69,13 +85,21 @@ export async function makePlan(input: PlanInput, context: Context): Promise<Plan
     ...{ name, saved, config, qemu, acceleration },
     imageName: config.image,
     image: saved === undefined ? image : undefined,
-    isKept: saved !== undefined || input.persist === true,
+    isKept: saved !== undefined || input.persist === true || (input.detached === true && !config.removeAtEnd),
     kernel: saved === undefined ? chooseKernel(input.kernel, image?.kernel) : keptKernel(input.kernel, root, name),
     place: `${host.hostname}:${root}`,
   };
 }
 
-function chooseName({ image, name }: PlanInput): string {
+/** In the background, an image that runs already is run once more, by another name, unless the name matters. */
+function wantsAnother({ root, image, detached, exactName, persist }: PlanInput, name: string): boolean {
+  if (image === undefined || detached !== true || exactName === true || persist === true) return false;
+  const lock = readLock(instanceFolder(root, name));
+  return lock !== undefined && isHeld(lock);
+}
+
+/** The name that is asked for. @throws CapstanError `bad-instance-name`, `nothing-to-run` (64) */
+export function instanceNameOf({ image, name }: Pick<PlanInput, "image" | "name">): string {
   if (name !== undefined) return checkInstanceName(name.replaceAll("/", "-"));
   if (image !== undefined) return instanceNameOfImage(image.name);
   throw new CapstanError("There is nothing to run: neither an image nor an instance is named", {
@@ -90,7 +114,7 @@ function checkSameImage(name: string, saved: InstanceConfig, { image }: PlanInpu
   if (image === undefined || saved.image === "" || saved.image === image.name) return;
   throw new CapstanError(`The instance ${name} is there already, made from the image ${saved.image}`, {
     code: "instance-exists",
-    hint: `Start it with capstan run ${name}, give the new one another name, or delete the old one: capstan delete ${name}`,
+    hint: `Start it with capstan start ${name}, give the new one another name with --name, or delete the old one: capstan delete ${name}`,
     exitCode: ExitCode.cannotCreate,
   });
 }

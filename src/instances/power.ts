@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { QemuProcess } from "../hypervisors/qemu/process.ts";
-import { withQmp } from "../hypervisors/qemu/qmp.ts";
+import { type QmpClient, withQmp } from "../hypervisors/qemu/qmp.ts";
 import { CapstanError } from "../support/errors.ts";
+import { isRecord } from "../support/records.ts";
 
 const REACH_MS = 5000;
 
@@ -9,7 +10,7 @@ const REACH_MS = 5000;
 export async function pressPowerButton(monitor: string, hasExited: () => boolean): Promise<void> {
   for (let waited = 0; ; waited += 100) {
     try {
-      await withQmp(monitor, { timeoutMs: REACH_MS }, (qmp) => qmp.execute("system_powerdown"));
+      await withQmp(monitor, { timeoutMs: REACH_MS }, askToPowerOff);
       return;
     } catch (error) {
       if (hasExited()) return;
@@ -18,6 +19,13 @@ export async function pressPowerButton(monitor: string, hasExited: () => boolean
       await delay(100);
     }
   }
+}
+
+/** One that is paused would not notice. */
+async function askToPowerOff(qmp: QmpClient): Promise<void> {
+  const status = await qmp.execute("query-status");
+  if (isRecord(status) && status.running === false) await qmp.execute("cont");
+  await qmp.execute("system_powerdown");
 }
 
 /** QEMU ends properly at SIGTERM (disks are flushed); one that does not is killed. */

@@ -11,6 +11,9 @@ export class Remains {
   readonly #acquired: Acquired;
   guest: QemuProcess | undefined;
   monitor: MonitorPath | undefined;
+  control: MonitorPath | undefined;
+  networks: { leave(): void } | undefined;
+  mounts: { stop(): void } | undefined;
   /** Whether disk and configuration stay. */
   isKept: boolean;
 
@@ -19,16 +22,25 @@ export class Remains {
     this.isKept = isKept;
   }
 
+  /** What one guest had, before another one is started in its place. */
+  removeGuest(): void {
+    if (this.guest !== undefined && !this.guest.hasExited()) this.guest.signal("SIGKILL");
+    this.networks?.leave();
+    this.mounts?.stop();
+    this.guest = this.networks = this.mounts = undefined;
+  }
+
   /** Synchronous, and harmless when called again. */
   remove(): void {
     const { folder, lock } = this.#acquired;
-    if (this.guest !== undefined && !this.guest.hasExited()) this.guest.signal("SIGKILL");
+    this.removeGuest();
     removeMonitorFolder(this.monitor?.folder);
+    removeMonitorFolder(this.control?.folder);
     if (!this.isKept || !existsSync(join(folder, FILES.config))) {
       removeFolder(folder);
       return;
     }
-    rmSync(join(folder, FILES.monitor), { force: true });
+    for (const socket of [FILES.monitor, FILES.control]) rmSync(join(folder, socket), { force: true });
     release(lock);
   }
 }

@@ -4,7 +4,8 @@ import type { Context } from "../support/context.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import { bridgeConsole, type RunConsole } from "./console-bridge.ts";
 import { type ConsoleFindings, ConsoleWatch } from "./console-watch.ts";
-import { endProcess, pressPowerButton } from "./power.ts";
+import { Ender } from "./ender.ts";
+import type { End } from "./state.ts";
 
 export interface SuperviseInput {
   readonly guest: QemuProcess;
@@ -13,20 +14,13 @@ export interface SuperviseInput {
   readonly commandLine: string;
   /** Tells of each Ctrl-C that comes as a signal, until the returned function is called. */
   readonly onInterrupt?: ((handler: () => void) => () => void) | undefined;
-  /** Called when the guest says something for the first time. */
-  readonly onLife?: (() => void) | undefined;
+  /** A guest that is still there after so long is ended. */
+  readonly timeoutMs?: number | undefined;
+  /** Called with all that the guest says. */
+  readonly onOutput?: ((chunk: Buffer) => void) | undefined;
+  /** Called at once with what ends the guest at other people's request. */
+  readonly onEnder?: ((ender: Ender) => void) | undefined;
 }
-
-/** Why the guest is no longer there. */
-export type End =
-  /** It powered off, by itself or asked by another process. */
-  | "guest"
-  /** The user's Ctrl-C: it powered off, or was ended. */
-  | "interrupted"
-  /** SIGTERM or SIGHUP. */
-  | "terminated"
-  /** Its kernel had given up and stood still. */
-  | "halted";
 
 export interface Supervised {
   readonly end: End;
@@ -37,8 +31,8 @@ export interface Supervised {
 
 /** How long a kernel that has given up must be silent. */
 const HALT_SILENCE_MS = 2000;
-/** What a guest gets to power off in after SIGTERM. */
-const TERMINATE_GRACE_MS = 5000;
+const UNTOLD_END =
+  "The input has ended. OSv's console cannot tell a program so: one that reads to the end goes on waiting; Ctrl-C stops it";
 
 /**
  * Stays with a guest until it has ended: passes the console on, reads it, and ends the guest when told to.
@@ -54,8 +48,8 @@ export async function supervise(input: SuperviseInput, context: Context): Promis
   const onOutput = (chunk: Buffer) => {
     if (firstByte === undefined) {
       firstByte = context.now().getTime();
-      input.onLife?.();
     }
+    input.onOutput?.(chunk);
     watch.push(chunk);
     if (!watch.fatalHalt) return;
     clearTimeout(silence);
@@ -67,9 +61,13 @@ export async function supervise(input: SuperviseInput, context: Context): Promis
     onOutput,
     onInterrupt: () => ender.interrupt(),
     onLost: () => ender.end("interrupted"),
+    onUntoldEnd: () => context.reporter.report({ kind: "step", text: UNTOLD_END }),
   });
   ender.onForced = () => bridge.abandon();
   const stopListening = listenForStops(input, context, ender);
+  const { timeoutMs } = input;
+  const timeout = timeoutMs === undefined ? undefined : setTimeout(() => ender.timeOut(), timeoutMs);
+  input.onEnder?.(ender);
   try {
     const exit = await guest.exited;
     await bridge.flush();
@@ -77,6 +75,7 @@ export async function supervise(input: SuperviseInput, context: Context): Promis
     return { end: ender.reason ?? "guest", findings: watch.finish(), firstByte };
   } finally {
     clearTimeout(silence);
+    clearTimeout(timeout);
     stopListening();
     bridge.close();
     ender.close();
@@ -96,68 +95,4 @@ function listenForStops(input: SuperviseInput, { signal }: Context, ender: Ender
 
 function isTermination({ reason }: AbortSignal): boolean {
   return reason instanceof CapstanError && reason.exitCode === ExitCode.terminated;
-}
-
-/** Ends the guest, politely first. */
-class Ender {
-  readonly #input: SuperviseInput;
-  readonly #context: Context;
-  #grace: NodeJS.Timeout | undefined;
-  #ending = false;
-  reason: End | undefined;
-  /** Called when the user waits no longer. */
-  onForced = () => {};
-
-  constructor(input: SuperviseInput, context: Context) {
-    this.#input = input;
-    this.#context = context;
-  }
-
-  /** The first one asks the guest to power off, the second one ends it. */
-  interrupt(): void {
-    if (this.reason !== undefined) {
-      this.#force();
-      return;
-    }
-    this.reason = "interrupted";
-    this.#tell("Asking the guest to power off; Ctrl-C once more ends it at once");
-    this.#pressButton();
-  }
-
-  terminate(): void {
-    if (this.reason !== undefined) {
-      this.#force();
-      return;
-    }
-    this.reason = "terminated";
-    this.#pressButton();
-    this.#grace = setTimeout(() => this.#force(), TERMINATE_GRACE_MS);
-  }
-
-  end(reason: End): void {
-    this.reason ??= reason;
-    if (this.#ending) return;
-    this.#ending = true;
-    endProcess(this.#input.guest).catch((error: unknown) => this.#tell(`Ending QEMU failed: ${error}`));
-  }
-
-  close(): void {
-    clearTimeout(this.#grace);
-  }
-
-  #force(): void {
-    this.end("interrupted");
-    this.onForced();
-  }
-
-  #pressButton(): void {
-    const { guest, monitor } = this.#input;
-    pressPowerButton(monitor, guest.hasExited).catch((error: unknown) => {
-      this.#tell(`The guest could not be asked to power off (${error instanceof Error ? error.message : error})`);
-    });
-  }
-
-  #tell(text: string): void {
-    this.#context.reporter.report({ kind: "step", text });
-  }
 }

@@ -30,6 +30,7 @@ export function demoKernel(version: string): Kernel {
       tlsLimit: undefined,
       fork: false,
       relocations: undefined,
+      zfs: false,
     },
     libraryPath: [],
   };

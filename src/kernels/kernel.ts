@@ -42,6 +42,8 @@ export interface KernelAbilities {
   readonly copiesTooEarly?: boolean | undefined;
   /** Its own linker passes over packed relocations (DT_RELR) without a word: what has them crashes. */
   readonly ignoresRelr?: boolean | undefined;
+  /** The ZFS data set that it mounts as root; false where it knows no ZFS, undefined where that does not show. */
+  readonly zfs?: "osv" | "osv/zfs" | false | undefined;
 }
 
 export interface KernelFiles {

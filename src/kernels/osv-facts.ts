@@ -83,6 +83,16 @@ export function knownRelocations(machine: OsvMachine, elf: KernelElf | undefined
   return new Set(elf !== undefined && knowsIrelative(elf) ? [...always, irelative] : always);
 }
 
+/**
+ * The ZFS data set that becomes the root. OSv's ZFS is a library, which some loaders carry with them (usr_zfs.manifest.skel)
+ * and others only ask for: its own messages tell that it is there. Kernels up to v0.57.0 name "osv/zfs"
+ * (fs/vfs/main.cc: mount_zfs_rootfs), later ones the pool itself.
+ */
+export function zfsRoot(elf: KernelElf): "osv" | "osv/zfs" | false {
+  if (!elf.includes("ZFS WARNING: ")) return false;
+  return elf.includes("osv/zfs") ? "osv/zfs" : "osv";
+}
+
 /** What OSv's Makefile asks for: 64 bytes, since 2026-04 512. Padding can make it up to 63 more. */
 export const LEAST_TLS = 64;
 

@@ -15,6 +15,7 @@ import {
   tlsReserve,
   usuallySupplied,
   versionText,
+  zfsRoot,
 } from "./osv-facts.ts";
 
 /** An OSv kernel, by its ELF; see `readKernel`. */
@@ -112,6 +113,7 @@ function abilities({ elf, machine, version }: Shown): KernelAbilities {
     relocations: knownRelocations(machine, elf),
     copiesTooEarly: copiesTooEarly(version),
     ignoresRelr: ignoresRelr(version),
+    zfs: elf && zfsRoot(elf),
   };
 }
 

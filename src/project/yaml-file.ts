@@ -1,7 +1,14 @@
 import { CapstanError } from "../support/errors.ts";
 import { didYouMean } from "../support/suggest.ts";
 import { decodeText, placeIn, quoted, readTextFile } from "./text-file.ts";
-import { type MapEntry, type MapNode, type Problem, parseYamlNodes, type YamlNode } from "./yaml-syntax.ts";
+import {
+  type MapEntry,
+  type MapNode,
+  type Problem,
+  parseYamlNodes,
+  type ScalarNode,
+  type YamlNode,
+} from "./yaml-syntax.ts";
 
 export { formatYaml, type YamlValue } from "./yaml-syntax.ts";
 
@@ -10,7 +17,13 @@ export interface YamlFileOptions {
   readonly name: string;
   /** Files of the user's own: "error" (the default). Files from elsewhere, or of newer versions: "ignore". */
   readonly unknownKeys?: "error" | "ignore" | undefined;
+  /** What stands for a text of the file (values only, not keys), or a sentence about what is wrong with it. */
+  readonly expand?: Expand | undefined;
 }
+
+export type Expand = (
+  text: string,
+) => { readonly text: string; readonly problem?: undefined } | { readonly text?: undefined; readonly problem: string };
 
 /** What is wrong with a text, in a sentence that follows its place; undefined when nothing is. */
 export type Check = (text: string) => string | undefined;
@@ -29,7 +42,7 @@ export function readYaml<T>(source: Uint8Array | string, options: YamlFileOption
   const node = parseYamlNodes(text, problems);
   // Without syntax there is nothing to read; what is wrong with single keys is told with all the rest.
   if (node === undefined && problems.length > 0) throw yamlError(problems, text, options.name);
-  const file = new YamlFile(text, options.name, problems);
+  const file = new YamlFile(text, options, problems);
   const result = read(file.root(node));
   if (options.unknownKeys !== "ignore") file.reportUnknownKeys();
   if (problems.length > 0) throw yamlError(problems, text, options.name);
@@ -96,6 +109,31 @@ export class YamlMap {
     });
   }
 
+  /** What is written after a key, for keys that may be written in several ways; undefined when that is nothing. */
+  kind(key: string): YamlNode["kind"] | undefined {
+    const value = this.#take(key)?.value;
+    return value === undefined || (value.kind === "text" && value.absent) ? undefined : value.kind;
+  }
+
+  /** A list whose items are texts or maps; empty when the key is missing. */
+  items(key: string, check?: Check): readonly (string | YamlMap)[] {
+    const value = this.#take(key)?.value;
+    if (value?.kind !== "list") return this.strings(key, check);
+    return value.items.flatMap((item): readonly (string | YamlMap)[] => {
+      if (item.kind === "map") return [this.#file.map(item)];
+      const text = this.#text(item, `an item of '${key}'`, check);
+      return text === undefined ? [] : [text];
+    });
+  }
+
+  /** One map under a key; undefined when the key is missing or nothing is written after it. */
+  map(key: string): YamlMap | undefined {
+    const entry = this.#take(key);
+    if (entry === undefined || (entry.value.kind === "text" && entry.value.absent)) return undefined;
+    const node = this.#mapNode(entry.value, entry.keyAt, `'${key}'`);
+    return node === undefined ? undefined : this.#file.map(node);
+  }
+
   /** A map from text to text, in the order of the file. A key with nothing after it has the value "". */
   stringMap(key: string, checks: { readonly key?: Check; readonly value?: Check } = {}): ReadonlyMap<string, string> {
     const result = new Map<string, string>();
@@ -138,6 +176,16 @@ export class YamlMap {
     return this.#file.place(this.#placeOf(key));
   }
 
+  /** All keys of the map, in the order of the file. Asking for them makes none of them known. */
+  keys(): readonly string[] {
+    return [...this.#node.entries.keys()];
+  }
+
+  /** Keys that may stand there and mean nothing to us. */
+  passOver(...keys: readonly string[]): void {
+    for (const key of keys) this.#known.add(key);
+  }
+
   /** Keys that are not asked for are no problem in this map: something else in it is wrong already. */
   acceptAllKeys(): void {
     this.#open = true;
@@ -166,8 +214,9 @@ export class YamlMap {
       this.#file.report(node.at, `${what} holds half a character (a lone surrogate)`);
       return undefined;
     }
-    this.#check(node.at, node.text, check);
-    return node.text;
+    const expanded = this.#file.expand(node);
+    if (expanded !== undefined) this.#check(node.at, expanded, check);
+    return expanded;
   }
 
   #check(at: number, text: string, check: Check | undefined): void {
@@ -199,13 +248,22 @@ export class YamlMap {
 class YamlFile {
   readonly #text: string;
   readonly #name: string;
+  readonly #expand: Expand | undefined;
   readonly #problems: Problem[];
   readonly #maps: YamlMap[] = [];
 
-  constructor(text: string, name: string, problems: Problem[]) {
+  constructor(text: string, { name, expand }: YamlFileOptions, problems: Problem[]) {
     this.#text = text;
     this.#name = name;
+    this.#expand = expand;
     this.#problems = problems;
+  }
+
+  /** The text that a scalar stands for; undefined when something is wrong with it, which is reported. */
+  expand({ text, at }: ScalarNode): string | undefined {
+    const expanded = this.#expand?.(text) ?? { text };
+    if (expanded.problem !== undefined) this.report(at, expanded.problem);
+    return expanded.text;
   }
 
   root(node: YamlNode | undefined): YamlMap {

@@ -20,7 +20,7 @@ export interface ImportedImage {
 export type ImageFormat = DiskFormat | "elf";
 
 /**
- * Copies a bootable disk, raw or qcow2, or a kernel, into the store. It becomes NAME.qemu whatever it is: the original lists
+ * Copies a bootable disk of any format that is read, or a kernel, into the store. It becomes NAME.qemu whatever it is: the original lists
  * and runs nothing else. `meta.created` is now unless it is given.
  *
  * Errors: CapstanError `image-not-bootable`, `backing-refused`, and those of the disk formats.
@@ -30,6 +30,8 @@ export async function importImage(
   image: {
     readonly name: string;
     readonly file: string;
+    /** What messages call the file; its path without it. */
+    readonly shown?: string | undefined;
     /** The ELF of the same kernel, kept beside the image. */
     readonly kernel?: string | undefined;
     readonly meta?: ImageMeta;
@@ -39,7 +41,8 @@ export async function importImage(
   context: Pick<Context, "now" | "signal" | "reporter">,
 ): Promise<ImportedImage> {
   const { full } = checkImageName(image.name);
-  formatOf(image.file, image.file);
+  const shown = image.shown ?? image.file;
+  formatOf(image.file, shown);
   if (image.kernel !== undefined) checkKernel(image.kernel);
   const stage = stageImage(layout, full, { now: context.now(), signal: context.signal });
   try {
@@ -52,7 +55,7 @@ export async function importImage(
       });
     }
     // The copy is what counts: the file may have been written to in the meantime.
-    const format = formatOf(stage.temporaryPath, image.file);
+    const format = formatOf(stage.temporaryPath, shown);
     const created = image.meta?.created ?? formatLocalTime(context.now());
     const kernel = image.kernel === undefined ? [] : [{ suffix: KERNEL_SUFFIX, path: image.kernel }];
     const path = await stage.commit({ ...image.meta, created }, kernel);
@@ -71,18 +74,23 @@ function formatOf(path: string, shown: string): ImageFormat {
 function formatOfDisk(path: string, shown: string): DiskFormat {
   const disk = openDisk(path, { backing: "refuse" });
   try {
-    if (hasBootSignature(disk.device) || isArmKernel(disk.device)) return disk.format;
+    if (isBootableDisk(disk.device)) return disk.format;
     const size = disk.device.size;
     throw new CapstanError(
       size === 0 ? `${shown} is empty` : `${shown} is not a bootable disk: its first sector does not end in 55 AA`,
       {
         code: "image-not-bootable",
-        hint: "Import a whole disk image (raw or qcow2), such as OSv's loader.img or usr.img, or a kernel (ELF).",
+        hint: "Import a whole disk image (raw, qcow2, vmdk, vdi or vhd), such as OSv's loader.img or usr.img, or a kernel (ELF).",
       },
     );
   } finally {
     disk.close();
   }
+}
+
+/** Whether a machine would start from it, as far as its first sector tells. */
+export function isBootableDisk(device: BlockDevice): boolean {
+  return hasBootSignature(device) || isArmKernel(device);
 }
 
 /**

@@ -5,7 +5,7 @@ import type { ImageName } from "./names.ts";
  * Where things lie under $CAPSTAN_ROOT: the original's layout, and `cache/`, which is ours and may be deleted at any time.
  *
  *     packages/NAME.mpm, NAME.yaml
- *     repository/[NS/]NAME/NAME.qemu, index.yaml, NAME.elf, NAME.files
+ *     repository/[NS/]NAME/NAME.qemu, index.yaml, NAME.elf, NAME.files, NAME.sources
  *     instances/
  *     origins/KIND@NAME@VERSION@ARCH.json
  *     cache/

@@ -89,7 +89,7 @@ export function removeEmptyFolders(layout: Layout, folder: string): void {
 /** The names of files that describe one image and would be wrong beside another: kernels, records, and the original's hashes. */
 export function isCompanion(file: string, { base }: ImageName): boolean {
   if (!file.startsWith(`${base}.`)) return false;
-  return /^\.(elf(\..+)?|files|qemu\.cache)$/.test(file.slice(base.length));
+  return /^\.(elf(\..+)?|files|sources|qemu\.cache)$/.test(file.slice(base.length));
 }
 
 interface Move {

@@ -14,10 +14,13 @@ const builtin = `${repository}/guest/prebuilt/osv-demo-loader.img`;
 
 beforeAll(async () => {
   sandbox.write({ "root/dir/file": "12345" });
+  sandbox.write({ "built/tool": readFileSync(`${repository}/examples/hello/hello-static`) });
+  sandbox.executable(sandbox.path("built/tool"));
   sandbox.write({ "local/tool": readFileSync(`${repository}/examples/hello/hello-static`) });
   sandbox.project("tools", {
     "meta/run.yaml": "runtime: native\nconfig_set:\n  default:\n    bootcmd: /tool\n",
   });
+  await sandbox.ok(["volume", "create", "old"], { cwd: project });
   await sandbox.ok(["compose", "ready", "root", "-l", "builtin", "-c", "/x y"]);
 });
 
@@ -35,10 +38,65 @@ interface Session {
 
 const any = expect.anything();
 const inStore = (path: string) => sandbox.path("store", path);
-const composed = { virtualSize: expect.any(Number), loader: "builtin", composed: true, findings: [] } as const;
+const composed = {
+  virtualSize: expect.any(Number),
+  loader: "builtin",
+  composed: true,
+  findings: [],
+  reused: 0,
+} as const;
+
+const emptyVolume = {
+  ...{ name: "data", path: sandbox.path("greeter/volumes/data"), format: "raw", size: 1 << 20, used: 0 },
+  ...{ content: "empty", instances: [], problem: null },
+} as const;
 
 /** In this order: later ones see what earlier ones made. */
 const sessions: Readonly<Record<string, Session>> = {
+  "volume create": {
+    args: ["volume", "create", "data", "-s", "1M"],
+    cwd: "greeter",
+    answers: false,
+    value: { name: "data", path: sandbox.path("greeter/volumes/data"), format: "raw", size: 1 << 20, fs: null },
+  },
+  "volume delete": {
+    args: ["volume", "delete", "old"],
+    cwd: "greeter",
+    answers: false,
+    value: { deleted: ["old"] },
+  },
+  "volume list": {
+    args: ["volume", "list"],
+    cwd: "greeter",
+    answers: true,
+    value: [{ ...emptyVolume }],
+  },
+  "volume inspect": {
+    args: ["volume", "inspect", "data"],
+    cwd: "greeter",
+    answers: true,
+    value: { ...emptyVolume },
+  },
+  doctor: {
+    args: ["doctor"],
+    answers: true,
+    value: { verdict: any, findings: expect.arrayContaining([{ check: "proxy", level: "ok", text: any, cure: null }]) },
+  },
+  init: {
+    args: ["init", "--kind", "elf", "--base", "builtin"],
+    cwd: "built",
+    answers: false,
+    value: { kind: "elf", written: [sandbox.path("built/Capstanfile")] },
+  },
+  build: {
+    args: ["build", "--no-check"],
+    cwd: "built",
+    answers: false,
+    value: {
+      ...{ name: "built", path: inStore("repository/built/built.qemu"), base: "builtin", commandLine: "/tool" },
+      ...{ virtualSize: expect.any(Number), files: 3, added: 1, composed: true, findings: [] },
+    },
+  },
   "package init": {
     args: ["package", "init", "new", "-n", "new", "-t", "New", "-a", "me", "-v", "1.0"],
     answers: false,
@@ -208,7 +266,15 @@ const sessions: Readonly<Record<string, Session>> = {
       commandLine: "/x y",
       loader: { payloadSize: expect.any(Number) },
       partitions: [{ number: 2, type: 0x83, start: 2 * 1024 * 1024, size: expect.any(Number) }],
-      root: { filesystem: "rofs", size: expect.any(Number), files: 1, links: 0, directories: 1, contentSize: 5 },
+      root: {
+        filesystem: "rofs",
+        size: expect.any(Number),
+        files: 1,
+        links: 0,
+        directories: 1,
+        contentSize: 5,
+        pool: null,
+      },
       problems: [],
     },
   },
@@ -240,6 +306,7 @@ const sessions: Readonly<Record<string, Session>> = {
     value: { path: "/dir", target: sandbox.path("copy"), files: 1, links: 0, directories: 0 },
   },
   instances: { args: ["instances"], answers: true, value: [] },
+  prune: { args: ["prune"], answers: true, value: { removed: [], tidied: [] } },
   "config print": {
     args: ["config", "print"],
     answers: true,
@@ -365,11 +432,27 @@ const sessions: Readonly<Record<string, Session>> = {
     answers: false,
     value: { name: "osv" },
   },
+  "image export": {
+    args: ["image", "export", "ready", "-O", "vdi"],
+    answers: false,
+    value: {
+      ...{ image: "ready", path: sandbox.path("ready.vdi"), format: "vdi" },
+      ...{ virtualSize: expect.any(Number), size: expect.any(Number), used: expect.any(Number) },
+    },
+  },
   rmi: { args: ["rmi", "plain", "ns/loader"], answers: false, value: { removed: ["plain", "ns/loader"] } },
 };
 
-/** Told by tests of their own: below, and in test/e2e. */
-const ELSEWHERE = ["run", "stop", "delete", "help", "repo serve"];
+const ofInstances = ["inspect", "start", "restart", "kill", "pause", "resume", "wait"];
+const ofImages = ["diff", "du", "resize", "sbom", "set-cmdline"].map((what) => `image ${what}`);
+const ofGuests = ["info", "env", "ls", "cp", "top"].map((what) => `guest ${what}`);
+/** Told by tests of their own: below, in instances.test.ts, services.test.ts and guest.test.ts, and in test/e2e. */
+const ELSEWHERE = [
+  ...["run", "stop", "delete", "logs", "attach", "help", "repo serve", "up", "down", "package compose-remote"],
+  ...ofInstances,
+  ...ofGuests,
+  ...["info", ...ofImages],
+];
 
 test("no command is left out", () => {
   const shown = commands.filter(({ hidden }) => hidden !== true).map(({ name }) => name);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
 import { DEMO_DISK, type Made, makePackage, makeRepository, ONLINE } from "../support/repositories.ts";
@@ -58,6 +58,27 @@ test("lock fetches what is missing, and notes exactly what there is and where it
   // It is no part of the image.
   await ok(...compose);
   expect(await sandbox.ok(["image", "ls", "app", "/"])).not.toContain("capstan.lock");
+});
+
+test("the loader of the lock file is the one to go on with, until another one is named", async () => {
+  await sandbox.ok(["import", "other-loader", DEMO_DISK]);
+  const loaderOf = () => JSON.parse(lockText()).loader.name;
+  await ok("lock", "--pull-missing", "-l", "other-loader");
+  await ok("lock");
+  expect(loaderOf()).toBe("other-loader");
+  expect(await ok("verify")).toBe("The store is as capstan.lock says.\n");
+  expect(JSON.parse(await ok(...compose, "--frozen", "--json"))).toMatchObject({ loader: "other-loader" });
+  await ok("lock", "-l", "osv-loader");
+  expect(loaderOf()).toBe("osv-loader");
+});
+
+test("a loader that was imported over a fetched one is not from where that was", async () => {
+  await lock();
+  const changed = sandbox.path("changed.img");
+  writeFileSync(changed, Buffer.concat([readFileSync(DEMO_DISK), Buffer.from("more")]));
+  await sandbox.ok(["import", "osv-loader", changed]);
+  await ok("lock");
+  expect(JSON.parse(lockText()).loader).toEqual({ name: "osv-loader", sha256: sha256(changed) });
 });
 
 test("verify says that all is as it was", async () => {

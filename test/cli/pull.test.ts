@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
@@ -170,6 +170,20 @@ describe("package pull", () => {
     checkStore();
   });
 
+  test("a package that unpacks to more than the limit is refused, by flag and by variable", async () => {
+    for (const limits of [{ args: ["--unpack-limit", "1M"] }, { env: { CAPSTAN_UNPACK_LIMIT: "1M" } }]) {
+      const { args = [], env = {} } = limits;
+      const { stderr, code } = await sandbox.run(["package", "pull", "big", ...args], online({ env }));
+      expect(stderr).toMatch(/1048576 are the limit\n.*--unpack-limit/);
+      expect([storedNames(), code]).toEqual([[], 65]);
+    }
+    const bomb = await makePackage(shelf.dir, "bomb", { files: { zeros: Buffer.alloc(3_000_000) } });
+    const { stderr, code } = await failing("package", "import", bomb.path, "--unpack-limit", "1M");
+    expect(stderr).toMatch(/is more than 1\.0 MiB\n.*--unpack-limit/);
+    expect([storedNames(), code]).toEqual([[], 65]);
+    expect(versions(await pull("big", "--unpack-limit", "10M"))).toEqual(["big 1.0"]);
+  });
+
   test("another content under the same name and version is an error until it is allowed", async () => {
     await pull("base");
     const changed = await makePackage(shelf.dir, "base", { version: "2.0", files: { "base.txt": "changed" } });
@@ -332,6 +346,56 @@ describe("images", () => {
     expect(sandbox.files("store/cache/downloads")).toEqual([]);
   });
 
+  test("what is there as it came is not fetched again; what was written to is, and what is forced", async () => {
+    await using github = await GithubServer.start([{ tag: "v0.57.0", assets: files }]);
+    useGithub(github);
+    const pullLoader = (...more: readonly string[]) => sandbox.json(["pull", "osv-loader", ...more], online());
+    await pullLoader();
+    github.asked.length = 0;
+    expect(await pullLoader()).toMatchObject({ fetched: false, transferred: 0, release: "v0.57.0" });
+    expect(github.asked.filter(({ host }) => host === "downloads")).toEqual([]);
+    expect(await pullLoader("--force")).toMatchObject({ fetched: true });
+    appendFileSync(sandbox.image("osv-loader"), "more");
+    expect(await pullLoader()).toMatchObject({ fetched: true });
+    rmSync(join(sandbox.store, "repository/osv-loader/osv-loader.elf"));
+    expect(await pullLoader()).toMatchObject({ fetched: true });
+    expect(sha256(sandbox.image("osv-loader"))).toBe(sha256(DEMO_DISK));
+    expect(sha256(join(sandbox.store, "repository/osv-loader/osv-loader.elf"))).toBe(sha256(DEMO_KERNEL));
+  });
+
+  test("OSv's ZFS builder is a kernel alone, and lies where the original puts it", async () => {
+    const content = gzipSync(readFileSync(DEMO_KERNEL));
+    const assets = [{ name: "osv-zfs-builder.elf.x86_64.gz", content }];
+    await using github = await GithubServer.start([{ tag: "v0.57.0", assets }]);
+    useGithub(github);
+    expect(await sandbox.json(["pull", "osv-zfs-builder"], online())).toMatchObject({ transferred: content.length });
+    expect(sandbox.files("store/repository/osv-zfs-builder")).toEqual(["index.yaml", "osv-zfs-builder.qemu"]);
+    expect(sha256(sandbox.image("osv-zfs-builder"))).toBe(sha256(DEMO_KERNEL));
+    expect(github.asked.filter(({ host }) => host === "downloads")).toHaveLength(1);
+    expect(await sandbox.json(["pull", "osv-zfs-builder"], online())).toMatchObject({ fetched: false });
+  });
+
+  test("an image that unpacks to more than the limit is none", async () => {
+    const assets = [{ name: "osv-loader.qemu.x86_64.gz", content: gzipSync(Buffer.alloc(3_000_000)) }];
+    await using github = await GithubServer.start([{ tag: "v1", assets }]);
+    useGithub(github);
+    const { stderr, code } = await failing("pull", "osv-loader", "--unpack-limit", "2M");
+    expect([stderr.includes("more than the 2097152 bytes that are the limit"), code]).toEqual([true, 65]);
+    const usage = await failing("pull", "osv-loader", "--unpack-limit", "much");
+    expect([usage.stderr.includes("--unpack-limit 'much' is not a size"), usage.code]).toEqual([true, 64]);
+  });
+
+  test("D23: a remote that has mike/osv-loader alone has the loader that is missing", async () => {
+    const objects = { "mike/osv-loader/osv-loader.qemu.gz": gzipSync(readFileSync(DEMO_DISK)) };
+    await using bucket = await S3Server.start({ objects });
+    sandbox.write({ "config.yaml": `remotes:\n  old:\n    type: s3\n    url: ${bucket.url}\n` }, sandbox.store);
+    const cwd = sandbox.project("app", { x: "x" });
+    expect(await sandbox.json(["package", "compose", "app", "--no-check"], online({ cwd }))).toMatchObject({
+      loader: "mike/osv-loader",
+    });
+    expect(sha256(sandbox.image("mike/osv-loader"))).toBe(sha256(DEMO_DISK));
+  });
+
   test("D23: a loader in the original's bucket, packed, with a namespace", async () => {
     const objects = {
       "mike/osv-loader/index.yaml": 'format_version: "1"\nversion: c601abb\ncreated: 2017-07-12 10:11\n',
@@ -454,6 +518,27 @@ describe("update", () => {
   test("outdated shows what there is newer", async () => {
     expect(await sandbox.ok(["package", "outdated"], online())).toBe("NAME HERE THERE FROM\nbase 1.0  2.0   shop\n");
     expect(await sandbox.ok(["package", "outdated", "right"], online())).toBe("All is up to date.\n");
+  });
+
+  test("an update goes as far as the packages of the store take it", async () => {
+    await sandbox.ok(["package", "import", sandbox.project("careful", {}, ["base <2"])]);
+    const { stderr } = await sandbox.run(["package", "update"], online());
+    expect(stderr).toContain("base 2.0 is not taken: careful of the store requires another version");
+    expect(sha256(stored("base"))).toBe(sha256(made("base", "1.9").path));
+    expect(await sandbox.json(["package", "outdated"], online())).toEqual([]);
+    expect(await sandbox.json(["package", "update", "--dry-run"], online())).toMatchObject({
+      packages: [{ name: "base", state: "current", held: { version: "2.0", by: ["careful"] } }, {}, {}, {}],
+    });
+    await sandbox.ok(["package", "import", sandbox.project("stubborn", {}, ["base =1.9"])]);
+    expect(await sandbox.ok(["package", "update"], online())).toContain("Updated 0 packages (out of 5");
+  });
+
+  test("a demand of a package that is updated itself is that of its newer version", async () => {
+    const old = await makePackage(shelf.dir, "right", { version: "0.9", require: ["base <2"] });
+    await sandbox.ok(["package", "import", old.path]);
+    expect(versions((await sandbox.json<{ pulled: Pulled[] }>(["package", "update"], online())).pulled).sort()).toEqual(
+      ["base 2.0", "right 1.0"],
+    );
   });
 
   test("D23: update fetches it, and passes over what is in the store alone", async () => {

@@ -168,7 +168,7 @@ describe("remote test", () => {
     const { code, stdout } = await failing(["remote", "test"]);
     expect(stdout).toMatch(/^NAME +ANSWER +ADDRESS$/m);
     expect(stdout).toMatch(/^osv +2 packages, 0 images /m);
-    expect(stdout).toMatch(/^folder +1 packages, 0 images /m);
+    expect(stdout).toMatch(/^folder +1 package, 0 images /m);
     expect(stdout).toMatch(/^gone +There is no repository at /m);
     expect(code).toBe(69);
     expect((await sandbox.run(["remote", "test", "--remote", "folder"], { env: ONLINE })).code).toBe(0);

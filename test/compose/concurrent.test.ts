@@ -40,7 +40,13 @@ test("D11: of the same name at once, one of them is the image, whole", async () 
   checkWhole("same");
   const which = (await sandbox.ok(["image", "cat", "same", "/which"])).trim();
   expect(sha256(sandbox.image("same"))).toBe(sha256(sandbox.image(`image-${which}`)));
-  expect(sandbox.files("store/repository/same")).toEqual(["index.yaml", "same.elf", "same.qemu"]);
+  expect(sandbox.files("store/repository/same")).toEqual([
+    "index.yaml",
+    "same.elf",
+    "same.files",
+    "same.qemu",
+    "same.sources",
+  ]);
 });
 
 test("while others look at it, and remove it, nobody sees half of it", async () => {

@@ -28,11 +28,24 @@ test.each([
 });
 
 test.each([
+  [":80", forward("", 0, 80)],
+  ["0:80", forward("", 0, 80)],
+  [":80/udp", forward("", 0, 80, "udp")],
+  ["127.0.0.1::80", forward("127.0.0.1", 0, 80)],
+  ["[::1]:0:80", forward("[::1]", 0, 80)],
+])("%s takes any port that is free", (text, expected) => {
+  expect(parseForwards([text])).toEqual([expected]);
+  expect(parseForwards([text, text])).toHaveLength(2);
+});
+
+test.each([
   ["", "a port is missing"],
   ["a:b", "'a' is not a port"],
   ["8080:", "a port is missing"],
-  [":80", "a port is missing"],
-  ["0:80", "'0' is not a port"],
+  [":", "a port is missing"],
+  ["0", "'0' is not a port"],
+  ["80:0", "'0' is not a port"],
+  ["::80:90", "not of that form"],
   ["8080:65536", "'65536' is not a port"],
   ["99999999999", "is not a port"],
   ["-1:80", "'-1' is not a port"],

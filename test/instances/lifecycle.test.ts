@@ -36,12 +36,14 @@ describe("instances", () => {
     await run(root, { image: image(root, "kept", "P"), persist: true }).result;
     const guest = run(root, { image: app });
     await guest.shows("wait");
+    const common = { platform: "qemu", ports: [], memory: 32 << 20, cpus: 1, restarts: 0, labels: {} };
+    const time = expect.stringMatching(/^20.*Z$/);
     expect(await listInstances(root)).toEqual([
       {
-        ...{ name: "app", platform: "qemu", status: "running", image: "app", persistent: false },
-        ...{ started: expect.stringMatching(/^20.*Z$/), pid: expect.any(Number) },
+        ...{ ...common, name: "app", status: "running", image: "app", persistent: false },
+        ...{ since: time, started: time, pid: expect.any(Number), supervisor: process.pid },
       },
-      { name: "kept", platform: "qemu", status: "stopped", image: "kept", persistent: true, reason: undefined },
+      { ...common, name: "kept", status: "stopped", image: "kept", persistent: true, since: time },
     ]);
     guest.interrupt();
     await guest.result;
@@ -55,10 +57,11 @@ describe("instances", () => {
     ["- 1", "holds no settings"],
     ['{"memory": "lots"}', "'memory' is not a number"],
     ['{"cpus": 0}', "'cpus' is not a number"],
-    ['{"networking": "pigeon"}', "'pigeon' is no way of networking"],
+    ['{"networking": "/"}', ""],
+    ['{"restart": "sometimes"}', "'sometimes' does not say when to restart"],
     ['{"forwards": ["a:b"]}', "'a' is not a port"],
     ['{"natrules": [1]}', ""],
-    ['{"volumes": ["/nowhere"]}', "There is no volume /nowhere"],
+    ['{"volumes": ["/x:aio=pigeon"]}', "'pigeon' is no aio"],
     ["x: &a [*a, *a]", ""],
     ["cpus: 2", "disk.qcow2 is missing"],
   ])(

@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { claim, isHeld, type Owner, readLock, release, removeFolder, update } from "../../src/instances/lock.ts";
+import { claim, isHeld, mend, type Owner, readLock, release, removeFolder, update } from "../../src/instances/lock.ts";
 import { identify, isAlive } from "../../src/instances/process-identity.ts";
 import { temporaryFolder } from "../hypervisors/tiny-guest.ts";
 
@@ -70,6 +70,24 @@ test.each([
   const lock = readLock(folder);
   expect(lock !== undefined && isHeld(lock)).toBe(false);
   expect(claim(folder, alive)).toMatchObject({ claimed: true, lock: { generation: 4 } });
+});
+
+test("a damaged lock is mended by its owner; one that is gone, or another's, is left alone", () => {
+  const folder = newFolder();
+  const made = claim(folder, alive);
+  if (!made.claimed) throw new Error("not claimed");
+  const full = { ...alive, qemu: dead.capstan };
+  update(made.lock, full);
+  expect(mend(made.lock, alive)).toEqual(full);
+  writeFileSync(join(folder, "lock.1"), "garbage");
+  expect(mend(made.lock, full)).toEqual(full);
+  expect(readLock(folder)).toMatchObject({ generation: 1, owner: full });
+  writeFileSync(join(folder, "lock.2"), "garbage");
+  mend(made.lock, full);
+  expect(readLock(folder)).toMatchObject({ generation: 2, owner: undefined });
+  rmSync(folder, { recursive: true });
+  mend(made.lock, full);
+  expect(readLock(folder)).toBeUndefined();
 });
 
 test("of many processes that find a dead owner at once, one follows", async () => {

@@ -7,9 +7,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { openDisk } from "../../src/disks/probe.ts";
 import { createQcow2 } from "../../src/disks/qcow2/writer.ts";
+import { dryRunInstance } from "../../src/instances/dry-run.ts";
 import { readLock } from "../../src/instances/lock.ts";
 import { identify, isAlive } from "../../src/instances/process-identity.ts";
-import { dryRunInstance } from "../../src/instances/run.ts";
 import { InterruptedError } from "../../src/support/errors.ts";
 import { temporaryFolder, testContext, writeTinyKernel } from "../hypervisors/tiny-guest.ts";
 import { image, remains, run } from "./support.ts";
@@ -148,13 +148,13 @@ describe("a run", () => {
       "forwardings without nat",
       {
         image: { name: "x", path: "/x" },
-        network: { mode: "tap", device: "t0" },
+        networks: [{ mode: "tap", device: "t0" }],
         forwards: [{ protocol: "tcp", address: "", hostPort: 1, guestPort: 1 }],
       },
       "bad-network",
       64,
     ],
-    ["tap without a device", { image: { name: "x", path: "/x" }, network: { mode: "tap" } }, "bad-network", 64],
+    ["tap without a device", { image: { name: "x", path: "/x" }, networks: [{ mode: "tap" }] }, "bad-network", 64],
   ] as const)("%s is a clear error and leaves nothing", async (_, changes, code, exitCode) => {
     const root = newRoot();
     await expect(run(root, changes).result).rejects.toMatchObject({ code, exitCode });
@@ -236,9 +236,13 @@ describe("the console", () => {
 
   test("a reader that takes nothing does not keep a guest that is to be ended", async () => {
     const root = newRoot();
-    const output = new Writable({ highWaterMark: 1, write: () => {} });
+    let isStuck = () => {};
+    const stuck = new Promise<void>((resolve) => {
+      isStuck = resolve;
+    });
+    const output = new Writable({ highWaterMark: 1, write: () => isStuck() });
     const guest = run(root, { image: image(root, "stuck", `D ${"x".repeat(1900)}`), console: { output } });
-    await delay(500);
+    await stuck;
     guest.interrupt();
     guest.interrupt();
     expect(await guest.result).toMatchObject({ outcome: "interrupted" });
@@ -370,7 +374,16 @@ describe("names", () => {
     expect(await second?.result).toMatchObject({ name: "app-2" });
     expect(remains(root)).toEqual(["app", "app-3"]);
     const files = readdirSync(join(root, "instances/qemu/app")).sort();
-    expect(files).toEqual(["base.qemu", "disk.qcow2", "lock.1", "osv.monitor"]);
+    expect(files).toEqual([
+      "base.qemu",
+      "console.log",
+      "console.times",
+      "control",
+      "disk.qcow2",
+      "lock.1",
+      "osv.monitor",
+      "state.json",
+    ]);
     await run(root, { image: image(root, "other", "P") }).result;
     expect(remains(root)).toEqual(["app", "app-3"]);
     for (const guest of [first, third]) {
@@ -443,7 +456,8 @@ describe("--persist", () => {
     const root = newRoot();
     const app = image(root, "app", "P first");
     await run(root, { image: app, persist: true, memory: 48 << 20, mac: "52:54:00:00:00:01" }).result;
-    expect(readdirSync(join(root, "instances/qemu/app")).sort()).toEqual(["base.qemu", "disk.qcow2", "osv.config"]);
+    const files = ["base.qemu", "console.log", "console.times", "disk.qcow2", "osv.config", "state.json"];
+    expect(readdirSync(join(root, "instances/qemu/app")).sort()).toEqual(files);
     execFileSync("qemu-img", ["check", join(root, "instances/qemu/app/disk.qcow2")]);
     markDisk(root, "app");
 

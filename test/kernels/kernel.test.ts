@@ -36,6 +36,7 @@ describe("the demo kernel", () => {
       tlsLimit: undefined,
       fork: false,
       relocations: undefined,
+      zfs: false,
     });
   });
 
@@ -118,6 +119,16 @@ describeUnless(process.arch === "x64" ? lacksProgram("gcc") : "needs an x86-64 c
       expect(kernel.version).toBe("v0.57.0-398-g0e34e4dc");
       expect(kernel.can).toMatchObject({ linuxLoader: "explicit", staticPrograms: true });
       expect(kernel.can.relocations?.has(37)).toBe(true);
+    });
+
+    test.each<[texts: readonly string[], root: "osv" | "osv/zfs" | false]>([
+      [[], false],
+      [["osv/zfs", "/usr/lib/fs/libsolaris.so"], false],
+      [["ZFS WARNING: %s", "osv/zfs"], "osv/zfs"],
+      [["ZFS WARNING: %s", "osv"], "osv"],
+    ])("mount ZFS if they have it in them: with %j the data set is %s", (supplies, root) => {
+      const elf = makeKernel(folder, "zfs", { supplies });
+      expect(readKernel({ name: "l", image, elf }).can.zfs).toBe(root);
     });
 
     test.each<[string, boolean]>([

@@ -4,6 +4,7 @@ import type { Finding } from "../../check/finding.ts";
 import { checkTree } from "../../compose/check-image.ts";
 import { checkPackage } from "../../compose/compose.ts";
 import { treeSpace } from "../../filesystems/tree-space.ts";
+import { hasCapstanfile } from "../../project/capstanfile.ts";
 import { loaderFile } from "../../store/loaders.ts";
 import { count } from "../../support/count.ts";
 import { CapstanError, ExitCode } from "../../support/errors.ts";
@@ -39,7 +40,8 @@ async function check(input: Input, context: CommandContext): Promise<Checked> {
   const target = input.arg("target");
   const folder = target === undefined ? context.cwd : resolve(context.cwd, target);
   const isFolder = statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
-  if (target === undefined || (isFolder && isProject(folder))) return await checkProject(folder, input, context);
+  const isOurs = isFolder && (isProject(folder) || hasCapstanfile(folder));
+  if (target === undefined || isOurs) return await checkProject(folder, input, context);
   const named = isStored(target, context) ? undefined : findProgram(target, context, input.text("sysroot"));
   return named === undefined ? checkStored(target, input, context) : await checkProgram(named.path, input, context);
 }
@@ -51,7 +53,7 @@ async function checkProject(folder: string, input: Input, context: CommandContex
   const findings = await checkPackage(
     {
       ...{ project, loader, layout, name: project.manifest.name, require: [], boot: {} },
-      ...{ followLinks: "never", checking: "off", onlyIfChanged: false },
+      ...{ root: { kind: "rofs" }, followLinks: "never", checking: "off", onlyIfChanged: false },
     },
     context,
   );

@@ -1,4 +1,4 @@
-import type { RofsImage } from "../../filesystems/rofs/reader.ts";
+import type { TreeImage } from "../../filesystems/tree-image.ts";
 import { CapstanError } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import type { Input } from "../input.ts";
@@ -24,7 +24,7 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
   return { value: undefined, text: () => chunks(root, path, view.close) };
 }
 
-async function* chunks(root: RofsImage, path: string, close: () => void): AsyncGenerator<Uint8Array> {
+async function* chunks(root: TreeImage, path: string, close: () => void): AsyncGenerator<Uint8Array> {
   try {
     yield* root.readFile(path);
   } finally {

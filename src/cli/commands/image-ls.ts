@@ -1,5 +1,5 @@
 import type { TreeEntry } from "../../filesystems/filetree.ts";
-import type { RofsImage } from "../../filesystems/rofs/reader.ts";
+import type { TreeImage } from "../../filesystems/tree-image.ts";
 import { walk } from "../../filesystems/tree-walk.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import type { Input } from "../input.ts";
@@ -24,7 +24,7 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
   }
 }
 
-function listRows(root: RofsImage, path: string, recursive: boolean): Row[] {
+function listRows(root: TreeImage, path: string, recursive: boolean): Row[] {
   const entry = entryAt(root, path);
   if (recursive && entry.type === "directory") {
     return [...walk(entry)].map((walked) => toRow(walked.path.slice(1), walked.entry));

@@ -9,7 +9,7 @@ import { openStore } from "../store.ts";
 export async function run(input: Input, context: CommandContext): Promise<Answer> {
   const project = projectToCompose(context);
   await fetchMissing(input, { project, byLock: true }, context);
-  const flags = await composeFlags(input, context);
+  const flags = await composeFlags(input, context, project);
   const { layout } = openStore(context);
   const { loader } = flags;
   await checkLock({ project, layout, loader, require: input.list("require"), frozen: input.on("frozen") }, context);

@@ -5,8 +5,10 @@ import { doing } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import type { Input } from "../input.ts";
 import { openStore } from "../store.ts";
+import { withUnpackLimit } from "../unpack-limit.ts";
 
-export async function run(input: Input, context: CommandContext): Promise<Answer> {
+export async function run(input: Input, given: CommandContext): Promise<Answer> {
+  const context = withUnpackLimit(input, given);
   const { layout } = openStore(context);
   const imported: { name: string; path: string }[] = [];
   const paths = input.args("path");

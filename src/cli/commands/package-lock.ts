@@ -3,14 +3,14 @@ import { writeLockFile } from "../../packages/lock-file.ts";
 import { count } from "../../support/count.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import { projectToCompose } from "../compose-flags.ts";
-import { chosenLoader, fetchMissing } from "../fetch-missing.ts";
+import { fetchMissing, projectLoader } from "../fetch-missing.ts";
 import type { Input } from "../input.ts";
 import { openStore } from "../store.ts";
 
 export async function run(input: Input, context: CommandContext): Promise<Answer> {
   const project = projectToCompose(context);
   await fetchMissing(input, { project, byLock: false }, context);
-  const loader = await chosenLoader(input, context);
+  const loader = await projectLoader(input, project, context);
   const { layout } = openStore(context);
   const value = await lockProject({ project, layout, loader, require: input.list("require") }, context);
   const path = await writeLockFile(project.dir, value);

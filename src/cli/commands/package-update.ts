@@ -2,11 +2,18 @@ import { type Comparison, comparePackages, updatePackages } from "../../remotes/
 import type { Answer, CommandContext } from "../answer.ts";
 import type { Input } from "../input.ts";
 import { pullOptions } from "../remotes.ts";
+import { withUnpackLimit } from "../unpack-limit.ts";
 
-export async function run(input: Input, context: CommandContext): Promise<Answer> {
+export async function run(input: Input, given: CommandContext): Promise<Answer> {
+  const context = withUnpackLimit(input, given);
   const options = await pullOptions(input, "packages", context);
   const text = input.arg("text") ?? "";
   const comparisons = await comparePackages({ ...options, text, created: input.on("created") }, context);
+  for (const { name, held } of comparisons) {
+    if (held === undefined) continue;
+    const text = `${name} ${held.version ?? ""} is not taken: ${held.by.join(", ")} of the store requires another version`;
+    context.reporter.report({ kind: "step", text });
+  }
   for (const comparison of comparisons) context.reporter.report({ kind: "detail", text: sentence(comparison) });
   const dryRun = input.on("dry-run");
   const pulled = dryRun ? [] : await updatePackages(comparisons, options, context);
@@ -18,8 +25,11 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
   return { value, text: () => [...(dryRun ? outdated.map((one) => `${sentence(one)}\n`) : []), closing].join("") };
 }
 
-export function sentence({ name, version, remote, state }: Comparison): string {
+export function sentence({ name, version, remote, state, held }: Comparison): string {
   if (remote === null) return `${name}: only in this store`;
+  if (held !== undefined && state !== "outdated") {
+    return `${name}: ${version ?? "no version"} stays, as ${held.by.join(", ")} does not take ${held.version ?? "a newer one"}`;
+  }
   const there = `${remote.version ?? "no version"} of ${remote.release ?? remote.name}`;
   if (state === "outdated") return `${name}: ${version ?? "no version"} -> ${there}`;
   return state === "current"

@@ -3,7 +3,7 @@ import { readLockFile } from "../../packages/lock-file.ts";
 import { CapstanError, ExitCode } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import { projectToCompose } from "../compose-flags.ts";
-import { chosenLoader } from "../fetch-missing.ts";
+import { projectLoader } from "../fetch-missing.ts";
 import type { Input } from "../input.ts";
 import { openStore } from "../store.ts";
 
@@ -17,7 +17,7 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
       hint: "Write one: capstan package lock",
     });
   }
-  const loader = lock.loader === undefined ? undefined : await chosenLoader(input, context);
+  const loader = lock.loader === undefined ? undefined : await projectLoader(input, project, context);
   const { layout } = openStore(context);
   const differences = await compareWithLock(lock, { project, layout, loader, require: input.list("require") }, context);
   const isSame = differences.length === 0;

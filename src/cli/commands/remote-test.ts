@@ -1,3 +1,4 @@
+import { count } from "../../support/count.ts";
 import { CapstanError, ExitCode } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import type { Input } from "../input.ts";
@@ -30,7 +31,7 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
   }
   const rows = value.map(({ name, packages, images, problem, address }) => [
     name,
-    problem === null ? `${packages} packages, ${images} images` : problem,
+    problem === null ? `${count(packages ?? 0, "package")}, ${count(images ?? 0, "image")}` : problem,
     address,
   ]);
   const fails = value.some(({ problem }) => problem !== null);

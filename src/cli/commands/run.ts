@@ -1,28 +1,36 @@
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
 import { composePackage } from "../../compose/compose.ts";
-import { parseForwards } from "../../instances/forwards.ts";
+import { dryRunInstance } from "../../instances/dry-run.ts";
 import { instanceFolder } from "../../instances/layout.ts";
-import { parseMac } from "../../instances/mac.ts";
-import { dryRunInstance, type RunResult, runInstance } from "../../instances/run.ts";
+import { type RunResult, runInstance } from "../../instances/run.ts";
 import type { RunInput } from "../../instances/run-input.ts";
-import { parseCpus, parseMemory } from "../../instances/sizes.ts";
-import { parseVolume } from "../../instances/volume.ts";
-import { buildBootCommand } from "../../project/boot-command.ts";
+import { hasCapstanfile } from "../../project/capstanfile.ts";
 import { CapstanError, ExitCode } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
-import { bootFlags, composeFlags, projectToCompose } from "../compose-flags.ts";
+import { imageOfCapstanfile } from "../capstanfile.ts";
+import { composeFlags, projectToCompose } from "../compose-flags.ts";
+import { consoleOf } from "../console.ts";
+import { waitFlags } from "../console-flags.ts";
 import { adviceAfter } from "../failure.ts";
 import { type FoundImage, findImageOrFile } from "../find-image.ts";
 import { type Input, usageError } from "../input.ts";
+import { machineFlags } from "../machine-flags.ts";
+import { checkMountPoints } from "../mount-points.ts";
+import { findPackedDisk, imageOfPacked } from "../packed-disk.ts";
 import { findProgram, isStored, notAnImage } from "../programs.ts";
 import { prepareProgram } from "../run-program.ts";
+import { startInBackground } from "../start-in-background.ts";
 import { openStore } from "../store.ts";
+
+type Wanted = Omit<RunInput, "console">;
 
 export async function run(input: Input, context: CommandContext): Promise<Answer> {
   const name = input.arg("name");
+  const packed = name === undefined || isStored(name, context) ? undefined : findPackedDisk(name, context);
   const named =
-    name === undefined || isStored(name, context) ? undefined : findProgram(name, context, input.text("sysroot"));
+    name === undefined || packed !== undefined || isStored(name, context)
+      ? undefined
+      : findProgram(name, context, input.text("sysroot"));
   if (named?.kind === "program") return await runProgram(named.path, input, context);
   if (input.args("args").length > 0) throw argumentsWithoutProgram(name);
   for (const flag of PROGRAM_FLAGS) {
@@ -30,9 +38,11 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
   }
   const wanted = {
     ...machineFlags(input, context),
-    ...(named === undefined
-      ? await chooseImage(input, context)
-      : { image: await composeProject(named.path, input, context) }),
+    ...(named !== undefined
+      ? { image: await composeProject(named.path, input, context) }
+      : packed !== undefined
+        ? { image: await imageOfPacked(packed, context) }
+        : await chooseImage(input, context)),
   };
   return await start(wanted, input, context);
 }
@@ -45,13 +55,15 @@ async function runProgram(path: string, input: Input, context: CommandContext): 
   return await start({ ...machineFlags(input, context), ...prepared }, input, context);
 }
 
-async function start(wanted: Omit<RunInput, "console">, input: Input, context: CommandContext): Promise<Answer> {
+async function start(wanted: Wanted, input: Input, context: CommandContext): Promise<Answer> {
   const named = input.text("name");
-  const all = named === undefined ? wanted : { ...wanted, name: named };
+  const all = named === undefined ? wanted : { ...wanted, name: named, exactName: true };
+  checkMountPoints(all, context);
   if (input.on("dry-run")) {
     const value = await dryRunInstance(all, context);
     return { value, text: () => `${value.command}\n` };
   }
+  if (input.on("detach")) return await startInBackground(all, waitFlags(input), context);
   const result = await runInstance({ ...all, console: consoleOf(input, context), ...lifeHooks(context) }, context);
   const kind = result.outcome === "failed" ? "failure" : "warning";
   for (const text of adviceAfter(result, all.image, context)) context.reporter.report({ kind, text });
@@ -66,67 +78,19 @@ function argumentsWithoutProgram(name: string | undefined): CapstanError {
   );
 }
 
-function machineFlags(input: Input, context: CommandContext): Omit<RunInput, "console" | "image" | "name"> {
-  const { settings, builtin } = openStore(context);
-  const [memory, cpus, mac] = [input.text("memory"), input.text("cpus"), input.text("mac")];
-  const forwards = input.list("forward");
-  const volumes = input.list("volume");
-  const boot = bootFlags(input, "execute");
-  const changesCommand = boot.run !== undefined || boot.boot.length > 0 || boot.env.size > 0;
-  return {
-    root: settings.root.value,
-    memory: memory === undefined ? undefined : parseMemory(memory),
-    cpus: cpus === undefined ? undefined : parseCpus(cpus),
-    mac: mac === undefined ? undefined : parseMac(mac),
-    forwards: forwards.length === 0 ? undefined : parseForwards(forwards),
-    volumes: volumes.length === 0 ? undefined : volumes.map((volume) => parseVolume(volume, context.cwd)),
-    network: networkFlag(input),
-    kernel: kernelFlag(input, context),
-    commandLine: changesCommand ? (composed) => buildBootCommand({ ...boot, composed }).text : undefined,
-    persist: input.on("persist"),
-    acceleration: accelerationFlag(input),
-    disableKvm: settings.disableKvm.value,
-    aio: settings.qemuAioType.value,
-    proofKernel: existsSync(builtin.kernel ?? "") ? builtin.kernel : undefined,
-  };
-}
-
-function networkFlag(input: Input): RunInput["network"] {
-  const mode = input.text("network");
-  const device = input.text("bridge");
-  if (mode === undefined && device !== undefined) {
-    throw usageError("--bridge goes with --network bridge, tap or vhost.", "Name the mode too: -n bridge -b virbr0.");
-  }
-  if (mode === "bridge" || mode === "tap" || mode === "vhost") return { mode, device };
-  return mode === "nat" ? { mode } : undefined;
-}
-
-function kernelFlag(input: Input, context: CommandContext): RunInput["kernel"] {
-  const kernel = input.text("kernel");
-  if (input.on("no-kernel") && kernel !== undefined) throw usageError("--kernel and --no-kernel exclude each other.");
-  if (input.on("no-kernel")) return false;
-  if (kernel === undefined) return undefined;
-  const path = resolve(context.cwd, kernel);
-  if (existsSync(path)) return path;
-  throw new CapstanError(`The kernel ${path} does not exist`, {
-    code: "no-such-kernel",
-    exitCode: ExitCode.noInput,
-    hint: "Check the path of --kernel.",
-  });
-}
-
-function accelerationFlag(input: Input): RunInput["acceleration"] {
-  const wanted = input.text("accel");
-  return wanted === "kvm" || wanted === "hvf" || wanted === "tcg" ? wanted : "auto";
-}
-
 /** The image, and the instance's name: those of the command line, or the project of this folder, composed if need be. */
-async function chooseImage(input: Input, context: CommandContext): Promise<Pick<RunInput, "image" | "name">> {
+async function chooseImage(
+  input: Input,
+  context: CommandContext,
+): Promise<Pick<RunInput, "image" | "name" | "exactName">> {
   const name = input.arg("name");
   const image = input.text("image");
   if (name === undefined && image === undefined) return { image: await composeProject(context.cwd, input, context) };
+  const exactName = name !== undefined;
   const chosen =
-    image === undefined ? locateOrKept(name ?? "", context) : { image: findImageOrFile(image, context), name };
+    image === undefined
+      ? locateOrKept(name ?? "", context)
+      : { image: findImageOrFile(image, context), name, exactName };
   if (input.text("loader_image") !== undefined) {
     throw usageError("--loader_image is for programs and projects, and an image is named.", "Leave one of them out.");
   }
@@ -134,11 +98,20 @@ async function chooseImage(input: Input, context: CommandContext): Promise<Pick<
 }
 
 async function composeProject(folder: string, input: Input, context: CommandContext): Promise<FoundImage> {
+  if (hasCapstanfile(folder)) return await imageOfCapstanfile(folder, input, context);
   const { layout } = openStore(context);
   const project = projectToCompose({ ...context, cwd: folder });
   const { name } = project.manifest;
   await composePackage(
-    { ...(await composeFlags(input, context)), layout, name, project, require: [], boot: {}, onlyIfChanged: true },
+    {
+      ...(await composeFlags(input, context, project)),
+      layout,
+      name,
+      project,
+      require: [],
+      boot: {},
+      onlyIfChanged: true,
+    },
     context,
   );
   return findImageOrFile(name, context);
@@ -157,23 +130,6 @@ function locateOrKept(name: string, context: CommandContext): Pick<RunInput, "im
     }
     throw error;
   }
-}
-
-function consoleOf(input: Input, context: CommandContext): RunInput["console"] {
-  const { console } = context;
-  const { input: stdin } = console;
-  const rawMode = () => {
-    stdin.setRawMode?.(true);
-    return () => {
-      stdin.setRawMode?.(false);
-    };
-  };
-  return {
-    input: stdin,
-    // With --json stdout is the answer alone.
-    output: input.on("json") ? console.errorOutput : console.output,
-    rawMode: stdin.isTTY === true ? rawMode : undefined,
-  };
 }
 
 function lifeHooks(context: CommandContext): Pick<RunInput, "onInterrupt" | "onExit"> {

@@ -14,8 +14,32 @@ export const fsFlag: FlagSpec = {
   long: "fs",
   value: "TYPE",
   fallback: "rofs",
-  choices: ["rofs"],
-  text: "The root file system. `rofs` is read-only, boots on every kernel and needs no virtual machine to write.",
+  choices: ["rofs", "zfs"],
+  text: "The root file system. `rofs` is read-only and boots on every kernel; `zfs` can be written to, and needs a loader with ZFS.",
+};
+
+export const builderFlags: readonly FlagSpec[] = [
+  {
+    long: "builder",
+    value: "HOW",
+    fallback: "direct",
+    choices: ["direct", "vm"],
+    text: "What writes the ZFS: Capstan itself, or OSv's builder in a virtual machine (`vm`), which takes a minute and more.",
+  },
+  {
+    long: "builder-kernel",
+    value: "FILE",
+    kind: "file",
+    text: "The ELF of OSv's builder; without it, the `osv-zfs-builder` of the store.",
+  },
+];
+
+export const zfsRootFlag: FlagSpec = {
+  long: "zfs-root",
+  value: "DATASET",
+  fallback: "auto",
+  choices: ["auto", "osv", "osv/zfs", "both"],
+  text: "With `--fs zfs`: the data set that is the root. `osv/zfs` for kernels up to v0.57.0, `osv` for later ones, `both` for either; `auto` asks the kernel.",
 };
 
 export const sizeFlag: FlagSpec = {
@@ -23,7 +47,7 @@ export const sizeFlag: FlagSpec = {
   short: "s",
   value: "SIZE",
   fallback: "10G",
-  text: "The size of a writable root, such as 512M or 10G. ROFS takes what it needs and ignores it.",
+  text: "The size of a writable root, such as 512M or 10G; 64M at least. ROFS takes what it needs and ignores it.",
 };
 
 export const requireFlag: FlagSpec = {
@@ -57,6 +81,19 @@ export const remoteFlags: readonly FlagSpec[] = [
 export const allowChangedFlag: FlagSpec = {
   long: "allow-changed",
   text: "Take another content under a name and version that was fetched before.",
+};
+
+export const forceFlag: FlagSpec = {
+  long: "force",
+  short: "f",
+  text: "Fetch what the store has already, too.",
+};
+
+export const unpackLimitFlag: FlagSpec = {
+  long: "unpack-limit",
+  value: "SIZE",
+  fallback: "64G",
+  text: "How much a package or image may unpack to, at most; CAPSTAN_UNPACK_LIMIT sets it for all commands.",
 };
 
 export const bootFlag: FlagSpec = {
@@ -130,3 +167,38 @@ export const imageArgument = {
   kind: "image",
   text: "An image of the store, or the path of an image file.",
 } as const;
+
+/** Whether a guest in the background is ready. */
+export const waitFlags: readonly FlagSpec[] = [
+  {
+    long: "wait-for",
+    value: "PROBE",
+    text: "Wait until the guest is ready: log:REGEX for a line of its console, tcp:PORT, or http:PORT/PATH.",
+  },
+  { long: "wait-timeout", value: "TIME", fallback: "60s", text: "How long --wait-for waits; such as 30s or 5m." },
+];
+
+/** What is known of a guest once it runs: its console, whether it is ready and well. */
+export const consoleFlags: readonly FlagSpec[] = [
+  ...waitFlags,
+  {
+    long: "health",
+    value: "PROBE",
+    text: "Look again and again whether the guest is well, with a probe as of --wait-for; shown by `instances`.",
+  },
+  { long: "health-interval", value: "TIME", fallback: "30s", text: "The time between two looks." },
+  { long: "health-timeout", value: "TIME", fallback: "30s", text: "What one look may take." },
+  { long: "health-retries", value: "COUNT", fallback: "3", text: "After so many failures in a row it is unhealthy." },
+  {
+    long: "health-start-period",
+    value: "TIME",
+    fallback: "0s",
+    text: "The time after the start in which failures do not count.",
+  },
+  {
+    long: "log-size",
+    value: "SIZE",
+    fallback: "32M",
+    text: "How much of the console is kept for `logs`; the oldest goes first.",
+  },
+];

@@ -1,5 +1,16 @@
 import type { CommandSpec } from "../spec.ts";
-import { checkFlags, followFlag, fsFlag, imageArgument, loaderFlag, remoteFlags, sizeFlag } from "./flags.ts";
+import {
+  builderFlags,
+  checkFlags,
+  followFlag,
+  fsFlag,
+  imageArgument,
+  loaderFlag,
+  remoteFlags,
+  sizeFlag,
+  unpackLimitFlag,
+  zfsRootFlag,
+} from "./flags.ts";
 
 export const imagesCommands: readonly CommandSpec[] = [
   {
@@ -14,6 +25,8 @@ export const imagesCommands: readonly CommandSpec[] = [
       sizeFlag,
       { long: "command_line", short: "c", also: ["command-line"], value: "COMMAND", text: "The boot command." },
       fsFlag,
+      zfsRootFlag,
+      ...builderFlags,
       followFlag,
       ...checkFlags,
       ...remoteFlags,
@@ -32,7 +45,9 @@ export const imagesCommands: readonly CommandSpec[] = [
   {
     name: "import",
     summary: "Put an image or a loader file into the store",
-    details: ["The file is a raw or qcow2 disk image that boots: it has a boot sector."],
+    details: [
+      "The file is a disk image that boots (it has a boot sector): raw, qcow2, VMDK, VDI or VHD, whatever it is called; or a kernel alone, in ELF. Of an OVA, and of a tarball of Google Compute Engine, the disk in it is taken.",
+    ],
     args: [
       { name: "name", text: "The name it gets in the store." },
       { name: "file", kind: "file", text: "The image file." },
@@ -48,6 +63,7 @@ export const imagesCommands: readonly CommandSpec[] = [
         kind: "file",
         text: "The kernel ELF of the same build, for the direct boot of what is composed with it.",
       },
+      unpackLimitFlag,
     ],
     examples: [
       {
@@ -56,6 +72,14 @@ export const imagesCommands: readonly CommandSpec[] = [
       },
     ],
     load: () => import("../commands/import.ts"),
+  },
+  {
+    name: "info",
+    summary: "Tell what a file is: format, sizes, partitions, file systems, kernel, boot command",
+    details: ["What it is shows by its content, not by its name. An image of the store can be named as well."],
+    args: [{ name: "file", kind: "file", text: "A file, or an image of the store." }],
+    flags: [],
+    load: () => import("../commands/info.ts"),
   },
   {
     name: "rmi",
@@ -67,8 +91,14 @@ export const imagesCommands: readonly CommandSpec[] = [
   {
     name: "image inspect",
     summary: "Tell what an image holds: format, loader, boot command, partitions, file system",
+    details: ["A ZFS pool is shown as its last complete transaction left it; what a guest wrote is there, too."],
     args: [imageArgument],
-    flags: [],
+    flags: [
+      {
+        long: "verify",
+        text: "Read every block of a ZFS pool, and compare all that it says twice: checksums, space, counts.",
+      },
+    ],
     load: () => import("../commands/image-inspect.ts"),
   },
   {
@@ -102,5 +132,115 @@ export const imagesCommands: readonly CommandSpec[] = [
     ],
     flags: [{ long: "force", short: "f", text: "Overwrite files that are there." }],
     load: () => import("../commands/image-cp.ts"),
+  },
+  {
+    name: "image export",
+    summary: "Write an image as a disk for another hypervisor or a cloud",
+    details: [
+      "Formats: `raw`; `qcow2` for QEMU (with --compress to send it somewhere); `vmdk` for VMware and VirtualBox; `vmdk-stream`, compressed, as OVAs hold it; `vdi` for VirtualBox; `vhd` (fixed) for Azure and Hyper-V, `vhd-dynamic` (growing) for Hyper-V; `gce`, the tarball that Google Compute Engine imports; `ova`, a whole machine for VirtualBox or VMware.",
+      "No network card that OSv has a driver for is known to both VirtualBox and VMware: --ova-for says which of the two imports an OVA.",
+    ],
+    args: [imageArgument],
+    flags: [
+      {
+        long: "format",
+        short: "O",
+        value: "FORMAT",
+        choices: ["raw", "qcow2", "vmdk", "vmdk-stream", "vdi", "vhd", "vhd-dynamic", "gce", "ova"],
+        text: "What it becomes.",
+      },
+      {
+        long: "output",
+        short: "o",
+        value: "FILE",
+        kind: "file",
+        text: "The file; the image's name in this folder without it.",
+      },
+      { long: "compress", text: "Compress a qcow2 image." },
+      {
+        long: "ova-for",
+        value: "HYPERVISOR",
+        fallback: "virtualbox",
+        choices: ["virtualbox", "vmware"],
+        text: "Whose devices the machine of an OVA has.",
+      },
+      { long: "memory", short: "m", value: "SIZE", fallback: "1G", text: "The memory of the machine of an OVA." },
+      { long: "cpus", short: "c", value: "COUNT", fallback: "2", text: "The number of its processors." },
+      { long: "force", text: "Overwrite the file if it is there." },
+    ],
+    examples: [{ line: "capstan image export hello -O vhd -o hello.vhd", text: "makes a disk that Azure takes" }],
+    load: () => import("../commands/image-export.ts"),
+  },
+  {
+    name: "image resize",
+    summary: "Grow the disk of an image, and its file system where that can be",
+    details: [
+      "A ZFS root grows with the disk: its files are written into a larger pool. A ROFS root is as large as its files, so that only the disk grows. What was done is told.",
+      "The image is replaced when the new one is complete; guests that run go on with the old one. Disks never shrink.",
+    ],
+    args: [imageArgument, { name: "size", text: "The new size, such as 20G; +5G for so much more." }],
+    flags: [],
+    examples: [{ line: "capstan image resize db +10G", text: "10 GiB more for the database" }],
+    load: () => import("../commands/image-resize.ts"),
+  },
+  {
+    name: "image set-cmdline",
+    summary: "Give an image another boot command",
+    details: [
+      "The image is replaced when the new one is complete. `run --execute` gives another command for one run only.",
+      "`run` without a name and `--update` compose an image anew that was changed so.",
+    ],
+    args: [imageArgument, { name: "command", text: "The whole command, in quotes." }],
+    flags: [],
+    examples: [{ line: "capstan image set-cmdline hello '/hello --loud'", text: "what it runs from now on" }],
+    load: () => import("../commands/image-set-cmdline.ts"),
+  },
+  {
+    name: "image diff",
+    summary: "Tell what differs between two images: files added, removed and changed, with their sizes",
+    details: [
+      "Contents are compared, not times. Modes count when both roots are ZFS, since ROFS keeps none. The formats of the disks may differ.",
+    ],
+    args: [
+      { name: "before", kind: "image", text: "An image of the store, or the path of an image file." },
+      { name: "after", kind: "image", text: "The other one." },
+    ],
+    flags: [{ long: "exit-code", text: "End with 1 when they differ." }],
+    load: () => import("../commands/image-diff.ts"),
+  },
+  {
+    name: "image du",
+    summary: "Tell what takes the space of an image, by folder and by package",
+    details: [
+      "Packages are those of Capstan and those of this machine's distribution that files were taken from. It is recorded when an image is composed; where it is not, only folders are told.",
+    ],
+    args: [imageArgument, { name: "path", optional: true, text: "A path inside it; / without one." }],
+    flags: [
+      { long: "depth", value: "COUNT", fallback: "2", text: "How many levels of folders are shown." },
+      { long: "svg", value: "FILE", kind: "file", text: "Draw the sizes as a treemap, too: an SVG file." },
+    ],
+    examples: [{ line: "capstan image du hello --svg hello.svg", text: "as a table and as a picture" }],
+    load: () => import("../commands/image-du.ts"),
+  },
+  {
+    name: "image sbom",
+    summary: "Write the bill of materials of an image: packages, versions, files with their hashes, libraries",
+    details: [
+      "Packages are those of Capstan, those of the distribution that files were taken from, and what node_modules and Python's dist-info folders declare. Libraries are found by reading the ELF files; what loads what is told, too.",
+      "SOURCE_DATE_EPOCH sets the time of the document: then the same image gives the same bytes.",
+    ],
+    args: [imageArgument],
+    flags: [
+      {
+        long: "format",
+        value: "FORMAT",
+        fallback: "spdx",
+        choices: ["spdx", "cyclonedx"],
+        text: "SPDX 2.3 or CycloneDX 1.5, both in JSON.",
+      },
+      { long: "output", short: "o", value: "FILE", kind: "file", text: "The file; printed without it." },
+    ],
+    examples: [{ line: "capstan image sbom hello --format cyclonedx -o hello.cdx.json", text: "for a scanner" }],
+    load: () => import("../commands/image-sbom.ts"),
   },
 ];

@@ -2,9 +2,11 @@ import type { CommandSpec } from "../spec.ts";
 import {
   allowChangedFlag,
   bootFlag,
+  builderFlags,
   checkFlags,
   envFlag,
   followFlag,
+  forceFlag,
   fsFlag,
   loaderFlag,
   programFlags,
@@ -12,6 +14,8 @@ import {
   remoteFlags,
   requireFlag,
   sizeFlag,
+  unpackLimitFlag,
+  zfsRootFlag,
 } from "./flags.ts";
 
 export const packagesCommands: readonly CommandSpec[] = [
@@ -43,7 +47,7 @@ export const packagesCommands: readonly CommandSpec[] = [
     name: "package import",
     summary: "Put the package of this folder, or .mpm files, into the store",
     args: [{ name: "path", optional: true, many: true, kind: "file", text: "Package folders or .mpm files." }],
-    flags: [],
+    flags: [unpackLimitFlag],
     load: () => import("../commands/package-import.ts"),
   },
   {
@@ -106,7 +110,7 @@ export const packagesCommands: readonly CommandSpec[] = [
       "What comes is verified, and put into the store whole or not at all; what was cut off is resumed. The first remote that has a package is taken.",
     ],
     args: [{ name: "name", many: true, text: "NAME, NAME@VERSION or a range such as 'NAME>=1.2'." }],
-    flags: [...remoteFlags, allowChangedFlag],
+    flags: [forceFlag, ...remoteFlags, allowChangedFlag, unpackLimitFlag],
     examples: [{ line: "capstan package pull osv.bootstrap", text: "OSv's base files, of its newest release" }],
     load: () => import("../commands/package-pull.ts"),
   },
@@ -119,6 +123,7 @@ export const packagesCommands: readonly CommandSpec[] = [
       { long: "dry-run", text: "Show what would be fetched, and fetch nothing." },
       ...remoteFlags,
       allowChangedFlag,
+      unpackLimitFlag,
     ],
     load: () => import("../commands/package-update.ts"),
   },
@@ -169,13 +174,18 @@ export const packagesCommands: readonly CommandSpec[] = [
     args: [{ name: "name", text: "The name of the new image." }],
     flags: [
       sizeFlag,
-      { long: "update", text: "Compose only if something changed since the image was composed." },
+      {
+        long: "update",
+        text: "Compose only if something changed since the image was composed, and read only that anew.",
+      },
       { long: "frozen", text: "Refuse to compose from anything else than what capstan.lock says." },
       { long: "run", value: "COMMAND", text: "The boot command." },
       pullMissingFlag,
       bootFlag,
       envFlag,
       fsFlag,
+      zfsRootFlag,
+      ...builderFlags,
       requireFlag,
       loaderFlag,
       followFlag,
@@ -184,6 +194,34 @@ export const packagesCommands: readonly CommandSpec[] = [
     ],
     examples: [{ line: "capstan package compose hello --boot default", text: "boots the set `default`" }],
     load: () => import("../commands/package-compose.ts"),
+  },
+  {
+    name: "package compose-remote",
+    summary: "Send the package of this folder and all that it requires to a guest that runs",
+    details: [
+      "In the guest, OSv's `/tools/cpiod.so` must run: it waits for one upload, writes it below its `--prefix` onto a root that can be written to, and ends. Directories come first, links last; modes are kept, owners and times are not.",
+      "The answer comes when the guest has written everything to its disk.",
+    ],
+    args: [{ name: "host", text: "The name or address of the guest, or of the machine that forwards a port to it." }],
+    flags: [
+      {
+        long: "port",
+        value: "PORT",
+        fallback: "10000",
+        text: "The port on which the guest waits, or which is forwarded to it.",
+      },
+      { long: "wait", value: "SECONDS", fallback: "10", text: "How long to try again while nobody listens there." },
+      { long: "timeout", value: "SECONDS", fallback: "120", text: "How long the guest may do nothing." },
+      pullMissingFlag,
+      requireFlag,
+      followFlag,
+      ...remoteFlags,
+    ],
+    examples: [
+      { line: "capstan package compose-remote 192.168.122.15", text: "a guest that waits on port 10000" },
+      { line: "capstan package compose-remote localhost --port 10123", text: "after `capstan run … -f 10123:10000`" },
+    ],
+    load: () => import("../commands/package-compose-remote.ts"),
   },
   {
     name: "runtime list",

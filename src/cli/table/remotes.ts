@@ -1,5 +1,5 @@
 import type { CommandSpec } from "../spec.ts";
-import { allowChangedFlag, remoteFlags } from "./flags.ts";
+import { allowChangedFlag, forceFlag, remoteFlags, unpackLimitFlag } from "./flags.ts";
 
 export const remotesCommands: readonly CommandSpec[] = [
   {
@@ -13,7 +13,7 @@ export const remotesCommands: readonly CommandSpec[] = [
     name: "pull",
     summary: "Fetch an image, such as a loader with its kernel, into the store",
     args: [{ name: "image", text: "Its name, such as osv-loader." }],
-    flags: [...remoteFlags, allowChangedFlag],
+    flags: [forceFlag, ...remoteFlags, allowChangedFlag, unpackLimitFlag],
     examples: [{ line: "capstan pull osv-loader", text: "the kernel of OSv's newest release" }],
     load: () => import("../commands/pull.ts"),
   },

@@ -1,5 +1,5 @@
 import type { CommandSpec } from "../spec.ts";
-import { bootFlag, checkFlags, envFlag, loaderFlag, programFlags } from "./flags.ts";
+import { bootFlag, checkFlags, consoleFlags, envFlag, loaderFlag, programFlags } from "./flags.ts";
 
 export const runningCommands: readonly CommandSpec[] = [
   {
@@ -7,8 +7,10 @@ export const runningCommands: readonly CommandSpec[] = [
     summary: "Run a program, an image, or the project of this folder",
     details: [
       "A path names a program of this machine: an ELF file, a script, a .jar, or a folder with a package.json, a __main__.py or a project. It is put into an image with all that it loads and with its interpreter, and booted; nothing is written beside it. With --dry-run, what would go in is shown: why, from where, how big.",
-      "Without an image, the project of this folder is composed (only if something changed) and run.",
+      "Without an image, the project of this folder is composed (only if something changed) and run: by its Capstanfile, or where it has none, by its meta/ folder.",
       "The image itself is never written: a run has a disk of its own that lies over it, and that is removed when the guest ends, unless --persist keeps it. The boot command that was composed is kept; --execute or --boot replaces it, --env adds to it.",
+      "With --detach the guest runs in the background, and its console goes to `logs` and `attach`. Such an instance is kept when it ends: `start` goes on with its disk, `delete` removes it.",
+      "A name that an instance of another image has is refused, and so is --name of one that runs. Without --name, an image that is running already gets NAME-2.",
       "The guest's console is this terminal. The first Ctrl-C asks the guest to power off, a second one ends it. When the guest's console says that the program failed, the exit code is 1.",
     ],
     args: [
@@ -34,18 +36,30 @@ export const runningCommands: readonly CommandSpec[] = [
       {
         long: "network",
         short: "n",
-        value: "MODE",
+        value: "NETWORK",
         fallback: "nat",
-        choices: ["nat", "bridge", "tap", "vhost"],
-        text: "How the guest reaches the network.",
+        many: true,
+        suggestions: ["nat", "none", "bridge", "tap", "vhost"],
+        text: "A network of the guest: nat, bridge[:DEVICE], tap:DEVICE, vhost[:DEVICE], none, or any other name: instances that give the same one reach each other, by their names too.",
       },
-      { long: "bridge", short: "b", value: "DEVICE", text: "The bridge or tap device of the network mode." },
+      {
+        long: "bridge",
+        short: "b",
+        value: "DEVICE",
+        text: "The bridge or tap device of the first network that takes one.",
+      },
+      {
+        long: "ip",
+        value: "ADDRESS[/BITS][,gw=ADDRESS][,dns=ADDRESS]",
+        many: true,
+        text: "An address of its own for the guest, on the first network that has none yet.",
+      },
       {
         long: "forward",
         short: "f",
         value: "[IP:]HOST:GUEST[/udp]",
         many: true,
-        text: "Forward a port of this machine to the guest; `-f 8080` is 8080:8080.",
+        text: "Forward a port of this machine to the guest; `-f 8080` is 8080:8080, and `-f :80` takes a free port and shows it.",
       },
       { long: "mac", value: "ADDRESS", text: "The network card's address." },
       { long: "execute", short: "e", value: "COMMAND", text: "The boot command, instead of the composed one." },
@@ -53,11 +67,32 @@ export const runningCommands: readonly CommandSpec[] = [
       envFlag,
       { long: "persist", text: "Keep the instance and its disk: running the same name again goes on with them." },
       {
+        long: "detach",
+        short: "d",
+        text: "Run in the background: print the instance's name once its guest is up. It is kept until it is deleted.",
+      },
+      { long: "rm", text: "Remove the instance when its guest ends, in the background too." },
+      {
+        long: "restart",
+        value: "POLICY",
+        fallback: "no",
+        text: "Start the guest again when it ends: no, on-failure[:TIMES] or always; never after stop or kill.",
+      },
+      { long: "timeout", value: "TIME", text: "End a guest that still runs after so long, such as 30s or 5m." },
+      ...consoleFlags,
+      {
         long: "volume",
         value: "PATH[:KEY=VALUE…]",
         many: true,
         kind: "file",
-        text: "A further disk; keys are format, aio, cache and readonly.",
+        text: "A further disk: a file, or a volume of the project by its name; keys are format, aio, cache and readonly. The first one is /dev/vblk1 in the guest.",
+      },
+      {
+        long: "mount",
+        value: "DIR:/GUEST[:ro]",
+        many: true,
+        kind: "folder",
+        text: "A folder of this machine that the guest sees, by virtio-fs. OSv reads it and cannot write it.",
       },
       {
         long: "accel",
@@ -76,6 +111,7 @@ export const runningCommands: readonly CommandSpec[] = [
       { long: "name", value: "NAME", text: "The name of the instance." },
       { ...loaderFlag, text: "The kernel to compose a program or a project with." },
       ...programFlags,
+      { long: "no-build", text: "Do not run the build command of the Capstanfile: take what is there." },
       ...checkFlags,
       {
         long: "dry-run",
@@ -87,6 +123,7 @@ export const runningCommands: readonly CommandSpec[] = [
       { line: "capstan run app.py --dry-run", text: "what a Python script would take along" },
       { line: "capstan run", text: "compose and run the project of this folder" },
       { line: "capstan run hello -f 8080 -m 256M", text: "port 8080 of the guest is port 8080 here" },
+      { line: "capstan run hello -d --name web --wait-for tcp:80 -f :80", text: "in the background, on a free port" },
       { line: "capstan run hello --execute '/hello --loud'", text: "another command, this time" },
     ],
     load: () => import("../commands/run.ts"),

@@ -31,15 +31,10 @@ export interface StreamOptions extends Omit<VmdkOptions, "size"> {
  * Returns the size of the file. A failure takes the file away again.
  */
 export async function writeStreamVmdk(device: BlockDevice, path: string, options: StreamOptions = {}): Promise<number> {
-  const capacity = checkedVmdkSize(device.size) / SECTOR;
+  checkedVmdkSize(device.size);
   const file = DiskFile.create(path);
   try {
-    const writer = new StreamWriter(file, capacity);
-    writer.start({ fileName: basename(path), ...options });
-    const { signal, onProgress } = options;
-    const units = { unitSize: GRAIN_SIZE, wrapping: "zlib", zlib: {}, signal, onProgress } as const;
-    for await (const { index, packed } of deflatedUnits(device, units)) writer.grain(index, packed);
-    const size = writer.finish();
+    const size = await writeVmdkTo(file, device, { fileName: basename(path), ...options });
     if (options.sync ?? true) file.sync();
     file.close();
     return size;
@@ -49,9 +44,28 @@ export async function writeStreamVmdk(device: BlockDevice, path: string, options
   }
 }
 
+/** Takes the bytes of a file in the order of their positions; what is left out between them is zeros. */
+export interface StreamTarget {
+  write(bytes: Uint8Array, position: number): void;
+}
+
+/** The same into anything that takes bytes in their order. `fileName` stands in the description. Returns the size, in bytes. */
+export async function writeVmdkTo(
+  target: StreamTarget,
+  device: BlockDevice,
+  options: StreamOptions & { readonly fileName: string },
+): Promise<number> {
+  const writer = new StreamWriter(target, checkedVmdkSize(device.size) / SECTOR);
+  writer.start(options);
+  const { signal, onProgress } = options;
+  const units = { unitSize: GRAIN_SIZE, wrapping: "zlib", zlib: {}, signal, onProgress } as const;
+  for await (const { index, packed } of deflatedUnits(device, units)) writer.grain(index, packed);
+  return writer.finish();
+}
+
 /** A grain directory entry of each table that there is; the others stay 0. */
 class StreamWriter {
-  readonly #file: DiskFile;
+  readonly #file: StreamTarget;
   readonly #capacity: number;
   readonly #directory: Buffer;
   #table = Buffer.alloc(TABLE_SIZE);
@@ -60,7 +74,7 @@ class StreamWriter {
   /** In sectors. */
   #at = DESCRIPTION_SECTOR + DESCRIPTION_SECTORS;
 
-  constructor(file: DiskFile, capacity: number) {
+  constructor(file: StreamTarget, capacity: number) {
     this.#file = file;
     this.#capacity = capacity;
     const tables = Math.ceil((capacity * SECTOR) / TABLE_SPAN);

@@ -1,7 +1,7 @@
 import { MiB, roundUp } from "../../support/bytes.ts";
 import type { Reporter } from "../../support/reporter.ts";
-import { emitContents } from "../content.ts";
 import type { WritableDevice } from "../device.ts";
+import { emitPlanned, type Reuse } from "../reuse.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import type { RofsPlan } from "./plan.ts";
 
@@ -10,6 +10,8 @@ export { planRofs, type RofsPlan } from "./plan.ts";
 export interface WriteRofsOptions {
   readonly signal?: AbortSignal | undefined;
   readonly reporter?: Reporter | undefined;
+  /** Takes what an older ROFS has from there: the result is the same. */
+  readonly reuse?: Reuse | undefined;
 }
 
 /**
@@ -20,16 +22,22 @@ export interface WriteRofsOptions {
  */
 export async function writeRofs(plan: RofsPlan, device: WritableDevice, options: WriteRofsOptions = {}): Promise<void> {
   if (device.size < plan.size) throw new RangeError(`${plan.size} bytes do not fit a device of ${device.size}`);
-  const { signal, reporter } = options;
+  const { signal, reporter, reuse } = options;
+  const startOf = (index: number) => (plan.firstBlocks[index] ?? 0) * BLOCK_SIZE;
   const output = new GatheredOutput(device);
   output.put(plan.superblock, 0);
-  await emitContents(plan.files, {
-    signal,
+  await emitPlanned(plan.files, {
+    ...{ signal, reuse },
+    run: {
+      startOf,
+      paddedEnd: (end) => roundUp(end, BLOCK_SIZE),
+      write: (first, bytes, offset) => output.put(bytes, startOf(first) + offset),
+    },
     onProgress: (done, total) =>
       reporter?.report({ kind: "progress", text: "Writing files", done, total, unit: "bytes" }),
     write: (index, chunk, offset) => {
       const end = offset + chunk.length;
-      const start = (plan.firstBlocks[index] ?? 0) * BLOCK_SIZE;
+      const start = startOf(index);
       output.put(chunk, start + offset);
       if (end === plan.files[index]?.size) output.put(ZEROS.subarray(0, roundUp(end, BLOCK_SIZE) - end), start + end);
     },

@@ -1,5 +1,5 @@
 import { MiB } from "../../support/bytes.ts";
-import type { Acceleration, MachineDescription, MachineDisk, Network } from "../machine.ts";
+import type { Acceleration, MachineDescription, MachineDisk, Network, NetworkCard, SharedFolder } from "../machine.ts";
 import type { QemuCapabilities } from "./capabilities.ts";
 
 /** The command line, without the program itself, that makes QEMU be this machine with its console on stdin and stdout. */
@@ -8,7 +8,7 @@ export function qemuArguments(machine: MachineDescription, capabilities: QemuCap
     ...["-name", escapeCommas(machine.name)],
     // Neither the user's configuration nor QEMU's default devices: an empty CD drive slows the BIOS down.
     ...["-no-user-config", "-nodefaults"],
-    ...["-machine", "pc"],
+    ...machineArguments(machine),
     ...accelerationArguments(machine.acceleration),
     ...["-m", String(Math.ceil(machine.memory / MiB))],
     ...["-smp", String(machine.cpus)],
@@ -17,12 +17,20 @@ export function qemuArguments(machine: MachineDescription, capabilities: QemuCap
     "-no-reboot",
     ...bootArguments(machine),
     ...machine.disks.flatMap((disk, index) => diskArguments(disk, { index, boots: bootsFrom(machine, index) })),
+    ...(machine.folders ?? []).flatMap(folderArguments),
     ...["-chardev", "stdio,id=stdio", "-device", "isa-serial,chardev=stdio"],
-    ...networkArguments(machine.network, machine.mac),
+    ...machine.cards.flatMap(cardArguments),
     ...(machine.monitor === undefined ? [] : monitorArguments(machine.monitor)),
     ...(capabilities.virtioRng ? ["-device", "virtio-rng-pci"] : []),
-    ...(capabilities.exitWithParent ? ["-run-with", "exit-with-parent=on"] : []),
+    ...(machine.endsWithParent === true && capabilities.exitWithParent ? ["-run-with", "exit-with-parent=on"] : []),
   ];
+}
+
+/** virtiofsd reads and writes the guest's memory, so it has to be memory that processes can share. */
+function machineArguments({ folders = [], memory }: MachineDescription): string[] {
+  if (folders.length === 0) return ["-machine", "pc"];
+  const size = `${Math.ceil(memory / MiB)}M`;
+  return ["-object", `memory-backend-memfd,id=ram,size=${size},share=on`, "-machine", "pc,memory-backend=ram"];
 }
 
 function accelerationArguments(acceleration: Acceleration): string[] {
@@ -60,13 +68,19 @@ function diskArguments(disk: MachineDisk, { index, boots }: { index: number; boo
   return ["-drive", drive.join(","), "-device", device.join(",")];
 }
 
-function networkArguments(network: Network, mac: string | undefined): string[] {
-  if (network.kind === "none") return [];
-  const id = network.kind === "user" ? "un0" : "hn0";
+function folderArguments({ socket, tag }: SharedFolder, index: number): string[] {
+  return [
+    ...["-chardev", `socket,id=folder${index},path=${escapeCommas(socket)}`],
+    ...["-device", `vhost-user-fs-pci,chardev=folder${index},tag=${escapeCommas(tag)}`],
+  ];
+}
+
+function cardArguments({ network, mac }: NetworkCard, index: number): string[] {
+  const id = netdevId(network, index);
   const card = [
     "virtio-net-pci",
     `netdev=${id}`,
-    "id=nic1",
+    `id=nic${index + 1}`,
     ...(mac === undefined ? [] : [`mac=${mac}`]),
     // The card's boot ROM is for booting from the network, costs time in the BIOS, and is not installed everywhere.
     "romfile=",
@@ -74,11 +88,17 @@ function networkArguments(network: Network, mac: string | undefined): string[] {
   return ["-netdev", netdev(network, id), "-device", card.join(",")];
 }
 
-function netdev(network: Exclude<Network, { kind: "none" }>, id: string): string {
+/** By which QEMU's monitor knows it. */
+export function netdevId({ kind }: Network, index: number): string {
+  return `${kind === "user" ? "un" : "hn"}${index}`;
+}
+
+function netdev(network: Network, id: string): string {
   switch (network.kind) {
     case "user": {
       const forwards = network.forwards.map(
-        ({ protocol, address, hostPort, guestPort }) => `hostfwd=${protocol}:${address}:${hostPort}-:${guestPort}`,
+        ({ protocol, address, hostPort, guestPort }) =>
+          `hostfwd=${protocol}:${address}:${hostPort}-${network.guest ?? ""}:${guestPort}`,
       );
       return ["user", `id=${id}`, `net=${network.net}`, `host=${network.host}`, ...forwards].join(",");
     }
@@ -90,6 +110,9 @@ function netdev(network: Exclude<Network, { kind: "none" }>, id: string): string
       return network.ifname === undefined
         ? `tap,id=${id},vhost=on`
         : `tap,id=${id},ifname=${escapeCommas(network.ifname)},script=no,downscript=no,vhost=on`;
+    case "wire":
+      // QEMU listens, not the other side: it goes on listening when the connection is lost, while it could not come back.
+      return `stream,id=${id},server=on,addr.type=unix,addr.path=${escapeCommas(network.socket)}`;
   }
 }
 

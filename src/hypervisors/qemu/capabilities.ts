@@ -4,6 +4,8 @@ import { isAtLeast, type Version } from "./version.ts";
 export interface QemuCapabilities {
   /** virtio-rng-pci: the guest gets its random numbers from the host. Since 1.3. */
   readonly virtioRng: boolean;
+  /** `-netdev stream` on a unix socket. Since 7.2. */
+  readonly streamNetdev: boolean;
   /** `-run-with exit-with-parent=on`: QEMU ends when we are killed, even by SIGKILL. Since 10.2, on Linux, FreeBSD and macOS. */
   readonly exitWithParent: boolean;
 }
@@ -11,6 +13,7 @@ export interface QemuCapabilities {
 export function capabilitiesOf(version: Version): QemuCapabilities {
   return {
     virtioRng: isAtLeast(version, [1, 3]),
+    streamNetdev: isAtLeast(version, [7, 2]),
     exitWithParent: isAtLeast(version, [10, 2]),
   };
 }

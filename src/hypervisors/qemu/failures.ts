@@ -69,6 +69,15 @@ const KNOWN: readonly KnownFailure[] = [
     }),
   },
   {
+    pattern: /'vhost-user-fs-pci' is not a valid device model name/,
+    explain: () => ({
+      code: "folders-unavailable",
+      message: "This QEMU was built without shared folders",
+      hint: "Install the full one of your system, or put the files onto a volume: capstan volume create NAME --fs rofs --from DIR",
+      exitCode: ExitCode.unavailable,
+    }),
+  },
+  {
     pattern: /cannot set up guest memory|Cannot allocate memory|cannot allocate memory/,
     explain: () => ({
       code: "out-of-memory",

@@ -70,7 +70,7 @@ function proofArguments({ acceleration, kernel, qemu }: ProofInput): string[] {
     acceleration,
     boot: { kind: "kernel", kernel, commandLine: COMMAND },
     disks: [],
-    network: { kind: "none" },
+    cards: [],
   } as const;
   return qemuArguments(machine, qemu.capabilities);
 }

@@ -158,6 +158,40 @@ export function encodeSparseHeader(
   return Buffer.concat(blocks);
 }
 
+/** What a header of a sparse file says beyond the others; sizes are NaN where a field holds no number. */
+export interface SparseHeader {
+  readonly realSize: number;
+  readonly runs: readonly SparseRun[];
+  /** A further block of runs follows. */
+  readonly isExtended: boolean;
+}
+
+export function decodeSparseHeader(block: Uint8Array): SparseHeader {
+  const { runs, inHeader, isExtended, realSize } = SPARSE;
+  return {
+    realSize: decodeNumber(block.subarray(realSize, realSize + NUMBER_SIZE)),
+    runs: decodeRuns(block, runs, inHeader),
+    isExtended: block[isExtended] !== 0,
+  };
+}
+
+/** One of the blocks that go on with the runs. */
+export function decodeSparseBlock(block: Uint8Array): Omit<SparseHeader, "realSize"> {
+  return { runs: decodeRuns(block, 0, SPARSE.inBlock), isExtended: block[SPARSE.blockIsExtended] !== 0 };
+}
+
+/** Up to the first that is not there. */
+function decodeRuns(block: Uint8Array, start: number, count: number): readonly SparseRun[] {
+  const runs: SparseRun[] = [];
+  for (let at = start; at < start + count * 2 * NUMBER_SIZE; at += 2 * NUMBER_SIZE) {
+    if (block[at + NUMBER_SIZE] === 0 && block[at] === 0) break;
+    const offset = decodeNumber(block.subarray(at, at + NUMBER_SIZE));
+    const length = decodeNumber(block.subarray(at + NUMBER_SIZE, at + 2 * NUMBER_SIZE));
+    runs.push({ offset, length });
+  }
+  return runs;
+}
+
 /** Octal text, or GNU's base-256 with the highest bit set. NaN when it is neither, or larger than 2^53. */
 export function decodeNumber(bytes: Uint8Array): number {
   const first = bytes[0] ?? 0;

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { FileTree, TreeEntry } from "../../../src/filesystems/filetree.ts";
-import { isRofs, openRofs, readDeviceFile } from "../../../src/filesystems/rofs/reader.ts";
+import { isRofs, openRofs } from "../../../src/filesystems/rofs/reader.ts";
 import { planRofs, writeRofs } from "../../../src/filesystems/rofs/writer.ts";
+import { readDeviceFile } from "../../../src/filesystems/tree-image.ts";
 import { CapstanError } from "../../../src/support/errors.ts";
 import { MemoryDevice } from "../../support/memory-device.ts";
 import { bytesOf, contentsOf, patterned, tree, treeArbitrary } from "../trees.ts";

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ContentStream, FileEntry, FileTree } from "../../../src/filesystems/filetree.ts";
-import { openRofs, readDeviceFile } from "../../../src/filesystems/rofs/reader.ts";
+import { openRofs } from "../../../src/filesystems/rofs/reader.ts";
 import { planRofs, writeRofs } from "../../../src/filesystems/rofs/writer.ts";
 import { createTree, insert } from "../../../src/filesystems/tree-builder.ts";
+import { readDeviceFile } from "../../../src/filesystems/tree-image.ts";
 import { MemoryDevice } from "../../support/memory-device.ts";
 import {
   BORDER_SIZES,

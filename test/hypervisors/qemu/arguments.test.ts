@@ -14,7 +14,7 @@ const machine: MachineDescription = {
   acceleration: "tcg",
   boot: { kind: "disk" },
   disks: [disk],
-  network: { kind: "none" },
+  cards: [],
 };
 const qemu72 = capabilitiesOf([7, 2]);
 
@@ -26,15 +26,19 @@ test("a whole machine, word by word", () => {
   const description: MachineDescription = {
     ...machine,
     acceleration: "kvm",
-    network: {
-      kind: "user",
-      net: "192.168.122.0/24",
-      host: "192.168.122.1",
-      forwards: [
-        { protocol: "tcp", address: "", hostPort: 8080, guestPort: 80 },
-        { protocol: "udp", address: "127.0.0.1", hostPort: 53, guestPort: 5353 },
-      ],
-    },
+    cards: [
+      {
+        network: {
+          kind: "user",
+          net: "192.168.122.0/24",
+          host: "192.168.122.1",
+          forwards: [
+            { protocol: "tcp", address: "", hostPort: 8080, guestPort: 80 },
+            { protocol: "udp", address: "127.0.0.1", hostPort: 53, guestPort: 5353 },
+          ],
+        },
+      },
+    ],
     monitor: "/i/osv.monitor",
   };
   expect(qemuArguments(description, qemu72)).toEqual([
@@ -73,21 +77,44 @@ test.each<[string, Partial<MachineDescription>, string]>([
   [
     "bridge",
     {
-      network: { kind: "bridge", bridge: "virbr0", helper: "/usr/lib/qemu/qemu-bridge-helper" },
-      mac: "52:54:00:00:00:01",
+      cards: [
+        {
+          network: { kind: "bridge", bridge: "virbr0", helper: "/usr/lib/qemu/qemu-bridge-helper" },
+          mac: "52:54:00:00:00:01",
+        },
+      ],
     },
     "-netdev bridge,id=hn0,br=virbr0,helper=/usr/lib/qemu/qemu-bridge-helper -device virtio-net-pci,netdev=hn0,id=nic1,mac=52:54:00:00:00:01,romfile=",
   ],
   [
     "tap",
-    { network: { kind: "tap", ifname: "tap0" } },
+    { cards: [{ network: { kind: "tap", ifname: "tap0" } }] },
     "-netdev tap,id=hn0,ifname=tap0,script=no,downscript=no -device",
   ],
-  ["vhost", { network: { kind: "vhost" } }, "-netdev tap,id=hn0,vhost=on -device virtio-net-pci,netdev=hn0"],
+  [
+    "vhost",
+    { cards: [{ network: { kind: "vhost" } }] },
+    "-netdev tap,id=hn0,vhost=on -device virtio-net-pci,netdev=hn0",
+  ],
   [
     "vhost with a device",
-    { network: { kind: "vhost", ifname: "tap1" } },
+    { cards: [{ network: { kind: "vhost", ifname: "tap1" } }] },
     "-netdev tap,id=hn0,ifname=tap1,script=no,downscript=no,vhost=on -device",
+  ],
+  [
+    "a wire, with a comma in its path",
+    { cards: [{ network: { kind: "wire", socket: "/a,b/net0" }, mac: "02:00:00:00:00:01" }] },
+    "-netdev stream,id=hn0,server=on,addr.type=unix,addr.path=/a,,b/net0 -device virtio-net-pci,netdev=hn0,id=nic1,mac=02:00:00:00:00:01,romfile=",
+  ],
+  [
+    "several cards in their order, each with an id of its own",
+    {
+      cards: [
+        { network: { kind: "wire", socket: "/net0" } },
+        { network: { kind: "user", net: "10.0.2.0/24", host: "10.0.2.2", forwards: [] } },
+      ],
+    },
+    "netdev=hn0,id=nic1,romfile= -netdev user,id=un1,net=10.0.2.0/24,host=10.0.2.2 -device virtio-net-pci,netdev=un1,id=nic2,romfile=",
   ],
   ["commas in paths", { disks: [{ ...disk, path: "/a,b,,c" }] }, "-drive file=/a,,b,,,,c,if=none"],
   ["a relative path with a colon", { disks: [{ ...disk, path: "a:b" }] }, "-drive file=./a:b,if=none"],
@@ -128,9 +155,10 @@ test("D15: the random number device is there with every QEMU since 1.3", () => {
   expect(args({}, [1, 2])).not.toContain("virtio-rng");
 });
 
-test("a QEMU that can ends with its parent", () => {
-  expect(args({}, [10, 2])).toContain("-run-with exit-with-parent=on");
-  expect(args({}, [10, 1])).not.toContain("-run-with");
+test("a QEMU that can ends with its parent, where that is wanted", () => {
+  expect(args({ endsWithParent: true }, [10, 2])).toContain("-run-with exit-with-parent=on");
+  expect(args({ endsWithParent: true }, [10, 1])).not.toContain("-run-with");
+  expect(args({}, [10, 2])).not.toContain("-run-with");
 });
 
 describe("QEMU as the judge", () => {
@@ -148,7 +176,10 @@ describe("QEMU as the judge", () => {
       disks,
       memory: 32 * MiB,
       monitor: `${folder}/m,n`,
-      network: { kind: "user", net: "192.168.122.0/24", host: "192.168.122.1", forwards: [] },
+      cards: [
+        { network: { kind: "user", net: "192.168.122.0/24", host: "192.168.122.1", forwards: [] } },
+        { network: { kind: "wire", socket: `${folder}/w,0` } },
+      ],
     } as const;
     const { status, stdout, stderr } = spawnSync("qemu-system-x86_64", qemuArguments(description, qemu72), {
       timeout: 30_000,

@@ -22,7 +22,7 @@ const machine: MachineDescription = {
   acceleration: "tcg",
   boot: { kind: "kernel", kernel, commandLine: "P hello" },
   disks: [],
-  network: { kind: "none" },
+  cards: [],
 };
 
 async function run(changes: Partial<MachineDescription>, path = "qemu-system-x86_64") {
@@ -83,7 +83,7 @@ describe("QEMU's own failures, from a real one", () => {
     await new Promise((resolve) => server.once("listening", resolve));
     const address = server.address();
     const hostPort = typeof address === "object" && address !== null ? address.port : 0;
-    const { exit } = await run({ network: { ...user, forwards: [{ ...forward, hostPort }] } });
+    const { exit } = await run({ cards: [{ network: { ...user, forwards: [{ ...forward, hostPort }] } }] });
     server.close();
     const error = explainFailure(exit);
     expect(error).toMatchObject({ code: "port-in-use", hint: expect.stringContaining("-f 8081:80") });
@@ -93,7 +93,7 @@ describe("QEMU's own failures, from a real one", () => {
   test.each<[string, Partial<MachineDescription>, string, string]>([
     [
       "an IPv6 forwarding",
-      { network: { ...user, forwards: [{ ...forward, address: "[::1]", hostPort: 8080 }] } },
+      { cards: [{ network: { ...user, forwards: [{ ...forward, address: "[::1]", hostPort: 8080 }] } }] },
       "forward-refused",
       "[::1]",
     ],
@@ -109,7 +109,7 @@ describe("QEMU's own failures, from a real one", () => {
     ["no HVF", { acceleration: "hvf" }, "acceleration-unavailable", "acceleration"],
     [
       "a bridge that is not allowed",
-      { network: { kind: "bridge", bridge: "nobr0", helper: "/nowhere/helper" } },
+      { cards: [{ network: { kind: "bridge", bridge: "nobr0", helper: "/nowhere/helper" } }] },
       "bridge-refused",
       "bridge",
     ],

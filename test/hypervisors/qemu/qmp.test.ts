@@ -127,7 +127,7 @@ describe("QmpClient", () => {
           readonly: false,
         },
       ],
-      network: { kind: "none" },
+      cards: [],
       monitor,
     } as const;
     const args = qemuArguments(machine, capabilitiesOf([7, 2]));

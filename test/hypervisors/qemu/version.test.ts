@@ -41,17 +41,17 @@ describe("isAtLeast", () => {
 
 describe("capabilitiesOf", () => {
   test.each([
-    [[1, 2], { virtioRng: false, exitWithParent: false }],
-    [[1, 3], { virtioRng: true, exitWithParent: false }],
-    [[2, 11], { virtioRng: true, exitWithParent: false }],
-    [[7, 2], { virtioRng: true, exitWithParent: false }],
-    [[8, 0], { virtioRng: true, exitWithParent: false }],
-    [[8, 1], { virtioRng: true, exitWithParent: false }],
-    [[9, 0], { virtioRng: true, exitWithParent: false }],
-    [[9, 2], { virtioRng: true, exitWithParent: false }],
-    [[10, 0], { virtioRng: true, exitWithParent: false }],
-    [[10, 2], { virtioRng: true, exitWithParent: true }],
-    [[11, 0, 1], { virtioRng: true, exitWithParent: true }],
+    [[1, 2], { virtioRng: false, streamNetdev: false, exitWithParent: false }],
+    [[1, 3], { virtioRng: true, streamNetdev: false, exitWithParent: false }],
+    [[2, 11], { virtioRng: true, streamNetdev: false, exitWithParent: false }],
+    [[7, 2], { virtioRng: true, streamNetdev: true, exitWithParent: false }],
+    [[8, 0], { virtioRng: true, streamNetdev: true, exitWithParent: false }],
+    [[8, 1], { virtioRng: true, streamNetdev: true, exitWithParent: false }],
+    [[9, 0], { virtioRng: true, streamNetdev: true, exitWithParent: false }],
+    [[9, 2], { virtioRng: true, streamNetdev: true, exitWithParent: false }],
+    [[10, 0], { virtioRng: true, streamNetdev: true, exitWithParent: false }],
+    [[10, 2], { virtioRng: true, streamNetdev: true, exitWithParent: true }],
+    [[11, 0, 1], { virtioRng: true, streamNetdev: true, exitWithParent: true }],
   ])("D15: QEMU %j can %j, whatever its minor number", (numbers, capabilities) => {
     expect(capabilitiesOf(numbers)).toEqual(capabilities);
   });

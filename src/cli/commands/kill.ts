@@ -1,0 +1,17 @@
+import { killInstance } from "../../instances/stop.ts";
+import type { Answer, CommandContext } from "../answer.ts";
+import { forEachInstance } from "../each-instance.ts";
+import type { Input } from "../input.ts";
+import { openStore } from "../store.ts";
+
+export async function run(input: Input, context: CommandContext): Promise<Answer> {
+  const root = openStore(context).settings.root.value;
+  return await forEachInstance(input.args("name"), context, async (name) => {
+    const value = await killInstance(root, name, context);
+    context.reporter.report({
+      kind: "step",
+      text: `${name} ${value.how === "ended" ? "was ended" : "was not running"}`,
+    });
+    return { value };
+  });
+}
