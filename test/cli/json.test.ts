@@ -264,7 +264,7 @@ const sessions: Readonly<Record<string, Session>> = {
       virtualSize: expect.any(Number),
       storedSize: expect.any(Number),
       commandLine: "/x y",
-      loader: { payloadSize: expect.any(Number) },
+      loader: { kernel: "demo", version: "1.0", payloadSize: expect.any(Number) },
       partitions: [{ number: 2, type: 0x83, start: 2 * 1024 * 1024, size: expect.any(Number) }],
       root: {
         filesystem: "rofs",
