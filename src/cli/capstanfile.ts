@@ -5,7 +5,8 @@ import { type BuiltImage, type BuiltProgram, buildImage } from "../compose/build
 import { runBuildCommands } from "../compose/build/run-command.ts";
 import { safeName } from "../compose/program.ts";
 import { quotePath } from "../filesystems/names.ts";
-import { CAPSTANFILE, type Capstanfile, loadCapstanfile } from "../project/capstanfile.ts";
+import { type Capstanfile, loadCapstanfile } from "../project/capstanfile.ts";
+import { CAPSTANFILE } from "../project/folder.ts";
 import { pullImage } from "../remotes/pull-image.ts";
 import { BUILTIN_LOADER, DEFAULT_LOADER, type Loader, loaderFile } from "../store/loaders.ts";
 import { parseImageName } from "../store/names.ts";

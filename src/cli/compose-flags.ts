@@ -4,8 +4,7 @@ import { type Checking, kernelOf } from "../compose/check-image.ts";
 import { type RootRequest, ZFS_LOADER } from "../compose/root-filesystem.ts";
 import type { FollowLinks } from "../filesystems/host-tree.ts";
 import { readLockFile } from "../packages/lock-file.ts";
-import { parseEnvFlags } from "../project/boot-command.ts";
-import { CAPSTANFILE } from "../project/capstanfile.ts";
+import { CAPSTANFILE } from "../project/folder.ts";
 import { loadProject, type Project } from "../project/project.ts";
 import { DEFAULT_LOADER, type Loader } from "../store/loaders.ts";
 import { GiB } from "../support/bytes.ts";
@@ -110,14 +109,4 @@ function capstanfileAlone(): CapstanError {
 export function followLinks(input: Input): FollowLinks {
   const value = input.text("follow-links");
   return value === "inside" || value === "all" ? value : "never";
-}
-
-/** What the boot command is made of, as far as flags say it; `runFlag` is the one that takes a whole command. */
-export function bootFlags(input: Input, runFlag: "run" | "execute") {
-  return {
-    run: input.text(runFlag),
-    runFlag: `--${runFlag}`,
-    boot: input.list("boot"),
-    env: parseEnvFlags(input.list("env")),
-  };
 }

@@ -12,7 +12,7 @@ import { parseVolume } from "../instances/volume.ts";
 import { buildBootCommand } from "../project/boot-command.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import type { CommandContext } from "./answer.ts";
-import { bootFlags } from "./compose-flags.ts";
+import { bootFlags } from "./boot-flags.ts";
 import { healthFlags, logSizeFlag } from "./console-flags.ts";
 import { durationFlag } from "./durations.ts";
 import { type Input, usageError } from "./input.ts";

@@ -10,6 +10,7 @@ import { type ImportedImage, importImage } from "../store/import-image.ts";
 import { temporaryBeside } from "../support/atomic.ts";
 import type { CommandContext } from "./answer.ts";
 import { type FoundImage, findImageOrFile } from "./find-image.ts";
+import { looksPacked, PACKED } from "./named-path.ts";
 import { openStore } from "./store.ts";
 
 export type ImportRequest = Parameters<typeof importImage>[1];
@@ -34,7 +35,7 @@ export async function importPacked(request: ImportRequest, context: CommandConte
 /** The path of an archive with a disk in it, where a word names one; undefined for all else. */
 export function findPackedDisk(word: string, { cwd }: CommandContext): string | undefined {
   const path = resolve(cwd, word);
-  if (!/\.(ova|tar\.gz|tgz)$/i.test(word) || !existsSync(path)) return undefined;
+  if (!looksPacked(word) || !existsSync(path)) return undefined;
   return fileKind(path).isArchive ? path : undefined;
 }
 
@@ -42,7 +43,7 @@ export function findPackedDisk(word: string, { cwd }: CommandContext): string | 
 export async function imageOfPacked(path: string, context: CommandContext): Promise<FoundImage> {
   const { layout } = openStore(context);
   const hash = createHash("sha256").update(path).digest("hex").slice(0, 8);
-  const name = `unpacked/${safeName(basename(path).replace(/\.(ova|tar\.gz|tgz)$/i, ""))}-${hash}`;
+  const name = `unpacked/${safeName(basename(path).replace(PACKED, ""))}-${hash}`;
   const inputs = fileIdentity(path);
   if (storedFingerprint(layout, name)?.inputs !== inputs) {
     await importPacked({ name, file: path, meta: { inputs } }, context);

@@ -1,6 +1,6 @@
 import { composePackage } from "../compose/compose.ts";
 import type { RunImage } from "../instances/run-input.ts";
-import { hasCapstanfile } from "../project/capstanfile.ts";
+import { hasCapstanfile } from "../project/folder.ts";
 import type { Service, ServiceSource } from "../services/services-file.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import type { CommandContext } from "./answer.ts";
@@ -8,7 +8,7 @@ import { imageOfCapstanfile } from "./capstanfile.ts";
 import { composeFlags, projectToCompose } from "./compose-flags.ts";
 import { findImageOrFile } from "./find-image.ts";
 import type { Input } from "./input.ts";
-import { findProgram } from "./programs.ts";
+import { findProgram } from "./named-path.ts";
 import { prepareProgram } from "./run-program.ts";
 import { openStore } from "./store.ts";
 

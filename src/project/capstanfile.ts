@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { dirname, isAbsolute, relative, resolve } from "node:path";
 import type { Context } from "../support/context.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import { type CapstanfileLayer, parseCapstanfile, type Written } from "./capstanfile-layer.ts";
@@ -10,8 +9,6 @@ export { DEFAULT_ROOTFS } from "./capstanfile-layer.ts";
 export type { PackageSource } from "./capstanfile-packages.ts";
 
 /** The name under which it is looked for. */
-export const CAPSTANFILE = "Capstanfile";
-
 /** A Capstanfile with all that it includes, parsed and checked once. */
 export interface Capstanfile {
   /** Absolute. */
@@ -129,9 +126,4 @@ function withoutBase({ name }: CapstanfileLayer): CapstanError {
 function shownPath(path: string, cwd: string): string {
   const short = relative(cwd, path);
   return short === "" || short.startsWith("..") || isAbsolute(short) ? path : short;
-}
-
-/** Whether a folder is built by its Capstanfile: it comes before a meta/ of the same folder, as in the original. */
-export function hasCapstanfile(folder: string): boolean {
-  return existsSync(join(folder, CAPSTANFILE));
 }

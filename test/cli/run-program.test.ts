@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, mkdirSync, symlinkSync, truncateSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { findProgram } from "../../src/cli/programs.ts";
+import { findProgram } from "../../src/cli/named-path.ts";
 import { compile, REPORT } from "../support/guest.ts";
 import { describeUnless, HELD_BY_MODES, lacksModes, lacksProgram, testUnless } from "../support/machine.ts";
 import { Sandbox, STACK } from "../support/sandbox.ts";

@@ -1,5 +1,5 @@
 import { join, resolve } from "node:path";
-import { CAPSTANFILE } from "../../project/capstanfile.ts";
+import { CAPSTANFILE } from "../../project/folder.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import { buildCapstanfile } from "../capstanfile.ts";
 import type { Input } from "../input.ts";

@@ -1,7 +1,8 @@
 import { composePackage } from "../../compose/compose.ts";
 import { checkLock } from "../../compose/lock.ts";
 import type { Answer, CommandContext } from "../answer.ts";
-import { bootFlags, composeFlags, projectToCompose } from "../compose-flags.ts";
+import { bootFlags } from "../boot-flags.ts";
+import { composeFlags, projectToCompose } from "../compose-flags.ts";
 import { fetchMissing } from "../fetch-missing.ts";
 import type { Input } from "../input.ts";
 import { openStore } from "../store.ts";

@@ -1,36 +1,22 @@
 import { existsSync } from "node:fs";
-import { composePackage } from "../../compose/compose.ts";
-import { dryRunInstance } from "../../instances/dry-run.ts";
 import { instanceFolder } from "../../instances/layout.ts";
 import { type RunResult, runInstance } from "../../instances/run.ts";
 import type { RunInput } from "../../instances/run-input.ts";
-import { hasCapstanfile } from "../../project/capstanfile.ts";
 import { CapstanError, ExitCode } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
-import { imageOfCapstanfile } from "../capstanfile.ts";
-import { composeFlags, projectToCompose } from "../compose-flags.ts";
 import { consoleOf } from "../console.ts";
 import { waitFlags } from "../console-flags.ts";
-import { adviceAfter } from "../failure.ts";
 import { type FoundImage, findImageOrFile } from "../find-image.ts";
 import { type Input, usageError } from "../input.ts";
 import { machineFlags } from "../machine-flags.ts";
-import { checkMountPoints } from "../mount-points.ts";
-import { findPackedDisk, imageOfPacked } from "../packed-disk.ts";
-import { findProgram, isStored, notAnImage } from "../programs.ts";
-import { prepareProgram } from "../run-program.ts";
-import { startInBackground } from "../start-in-background.ts";
+import { findProgram, isStored, looksPacked, type NamedPath, notAnImage } from "../named-path.ts";
 import { openStore } from "../store.ts";
 
 type Wanted = Omit<RunInput, "console">;
 
 export async function run(input: Input, context: CommandContext): Promise<Answer> {
   const name = input.arg("name");
-  const packed = name === undefined || isStored(name, context) ? undefined : findPackedDisk(name, context);
-  const named =
-    name === undefined || packed !== undefined || isStored(name, context)
-      ? undefined
-      : findProgram(name, context, input.text("sysroot"));
+  const named = name === undefined || isStored(name, context) ? undefined : await findNamed(name, input, context);
   if (named?.kind === "program") return await runProgram(named.path, input, context);
   if (input.args("args").length > 0) throw argumentsWithoutProgram(name);
   for (const flag of PROGRAM_FLAGS) {
@@ -38,18 +24,38 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
   }
   const wanted = {
     ...machineFlags(input, context),
-    ...(named !== undefined
-      ? { image: await composeProject(named.path, input, context) }
-      : packed !== undefined
-        ? { image: await imageOfPacked(packed, context) }
-        : await chooseImage(input, context)),
+    ...(named === undefined ? await chooseImage(input, context) : { image: await imageOf(named, input, context) }),
   };
   return await start(wanted, input, context);
+}
+
+/** What a word names that is no image of the store. What puts images together is loaded only where it is needed. */
+async function findNamed(
+  word: string,
+  input: Input,
+  context: CommandContext,
+): Promise<NamedPath | { readonly kind: "packed"; readonly path: string }> {
+  if (looksPacked(word)) {
+    const { findPackedDisk } = await import("../packed-disk.ts");
+    const path = findPackedDisk(word, context);
+    if (path !== undefined) return { kind: "packed", path };
+  }
+  return findProgram(word, context, input.text("sysroot"));
+}
+
+async function imageOf(
+  { kind, path }: { readonly kind: "project" | "packed"; readonly path: string },
+  input: Input,
+  context: CommandContext,
+): Promise<FoundImage> {
+  if (kind === "packed") return await (await import("../packed-disk.ts")).imageOfPacked(path, context);
+  return await (await import("../compose-project.ts")).composeProject(path, input, context);
 }
 
 const PROGRAM_FLAGS = ["launch", "sysroot", "library-path", "interpreter", "with", "trim", "no-trim"] as const;
 
 async function runProgram(path: string, input: Input, context: CommandContext): Promise<Answer> {
+  const { prepareProgram } = await import("../run-program.ts");
   const prepared = await prepareProgram(path, input, context);
   if ("answer" in prepared) return prepared.answer;
   return await start({ ...machineFlags(input, context), ...prepared }, input, context);
@@ -58,16 +64,27 @@ async function runProgram(path: string, input: Input, context: CommandContext): 
 async function start(wanted: Wanted, input: Input, context: CommandContext): Promise<Answer> {
   const named = input.text("name");
   const all = named === undefined ? wanted : { ...wanted, name: named, exactName: true };
-  checkMountPoints(all, context);
+  if ((all.mounts ?? []).length > 0 || (all.volumes ?? []).length > 0) {
+    (await import("../mount-points.ts")).checkMountPoints(all, context);
+  }
   if (input.on("dry-run")) {
+    const { dryRunInstance } = await import("../../instances/dry-run.ts");
     const value = await dryRunInstance(all, context);
     return { value, text: () => `${value.command}\n` };
   }
-  if (input.on("detach")) return await startInBackground(all, waitFlags(input), context);
+  if (input.on("detach")) {
+    return await (await import("../start-in-background.ts")).startInBackground(all, waitFlags(input), context);
+  }
   const result = await runInstance({ ...all, console: consoleOf(input, context), ...lifeHooks(context) }, context);
-  const kind = result.outcome === "failed" ? "failure" : "warning";
-  for (const text of adviceAfter(result, all.image, context)) context.reporter.report({ kind, text });
+  await advise(result, all.image, context);
   return { value: result, exitCode: exitCodeOf(result) };
+}
+
+/** Looking into the image for the reason of a failure takes much code, that a run which ends well never loads. */
+async function advise(result: RunResult, image: Wanted["image"], context: CommandContext): Promise<void> {
+  const hasFailed = result.outcome === "failed";
+  const texts = hasFailed ? (await import("../failure.ts")).adviceAfter(result, image, context) : result.advice;
+  for (const text of texts) context.reporter.report({ kind: hasFailed ? "failure" : "warning", text });
 }
 
 function argumentsWithoutProgram(name: string | undefined): CapstanError {
@@ -85,7 +102,9 @@ async function chooseImage(
 ): Promise<Pick<RunInput, "image" | "name" | "exactName">> {
   const name = input.arg("name");
   const image = input.text("image");
-  if (name === undefined && image === undefined) return { image: await composeProject(context.cwd, input, context) };
+  if (name === undefined && image === undefined) {
+    return { image: await imageOf({ kind: "project", path: context.cwd }, input, context) };
+  }
   const exactName = name !== undefined;
   const chosen =
     image === undefined
@@ -95,26 +114,6 @@ async function chooseImage(
     throw usageError("--loader_image is for programs and projects, and an image is named.", "Leave one of them out.");
   }
   return chosen;
-}
-
-async function composeProject(folder: string, input: Input, context: CommandContext): Promise<FoundImage> {
-  if (hasCapstanfile(folder)) return await imageOfCapstanfile(folder, input, context);
-  const { layout } = openStore(context);
-  const project = projectToCompose({ ...context, cwd: folder });
-  const { name } = project.manifest;
-  await composePackage(
-    {
-      ...(await composeFlags(input, context, project)),
-      layout,
-      name,
-      project,
-      require: [],
-      boot: {},
-      onlyIfChanged: true,
-    },
-    context,
-  );
-  return findImageOrFile(name, context);
 }
 
 /** An instance that was kept needs no image any more. */

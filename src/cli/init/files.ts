@@ -1,4 +1,4 @@
-import { CAPSTANFILE } from "../../project/capstanfile.ts";
+import { CAPSTANFILE } from "../../project/folder.ts";
 import { createdNow, formatManifest } from "../../project/manifest.ts";
 import { formatYaml, type YamlValue } from "../../project/yaml-file.ts";
 import type { Description, Runtime } from "./candidate.ts";
