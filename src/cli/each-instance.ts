@@ -26,10 +26,15 @@ export async function forEachInstance(
     const { reason } = one;
     if (!(reason instanceof CapstanError)) throw reason;
     const { code, message, hint, exitCode } = reason;
-    reporter.report({ kind: "failure", text: hint === undefined ? message : `${message}. ${hint}` });
+    reporter.report({ kind: "failure", text: withHint(message, hint) });
     return { value: { error: { code, message, hint: hint ?? null, exitCode } }, exitCode };
   });
   return toAnswer(done, (value) => value);
+}
+
+function withHint(message: string, hint: string | undefined): string {
+  if (hint === undefined) return message;
+  return `${message}${/[.?!]$/.test(message) ? "" : "."} ${hint}`;
 }
 
 function toAnswer(done: readonly DoneWithOne[], pick: (values: readonly unknown[]) => unknown): Answer {

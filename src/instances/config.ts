@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Forward, MachineDisk } from "../hypervisors/machine.ts";
 import { writeFileAtomically } from "../support/atomic.ts";
 import { MiB } from "../support/bytes.ts";
 import { CapstanError, doing } from "../support/errors.ts";
 import { isRecord } from "../support/records.ts";
+import { readRegularFile } from "../support/regular-file.ts";
 import { formatForward, parseForwards } from "./forwards.ts";
 import { type HealthCheck, healthRecord, parseHealthRecord } from "./health.ts";
 import { FILES } from "./layout.ts";
@@ -68,12 +68,12 @@ export async function writeConfig(folder: string, config: InstanceConfig): Promi
 
 /**
  * Reads osv.config, ours or the original's (YAML).
- * @throws CapstanError `broken-instance` (65) that says what is wrong with it
+ * @throws CapstanError `broken-instance` (65) that says what is wrong with it; `not-a-file`, `file-too-large`
  */
 export async function readConfig(folder: string): Promise<InstanceConfig> {
   const path = join(folder, FILES.config);
-  const text = doing(`Reading ${path}`, () => readFileSync(path, "utf8"));
-  const record = await parseText(path, text.slice(0, LONGEST_CONFIG));
+  const text = doing(`Reading ${path}`, () => readRegularFile(path, { limit: LONGEST_CONFIG })).toString("utf8");
+  const record = await parseText(path, text);
   const complain = (what: string): never => {
     throw broken(path, what);
   };
@@ -123,7 +123,7 @@ async function parseYaml(path: string, text: string): Promise<unknown> {
   try {
     return parse(text, { maxAliasCount: 0 });
   } catch (error) {
-    if (error instanceof YAMLParseError) throw broken(path, error.message.split("\n")[0] ?? "it is not YAML");
+    if (error instanceof YAMLParseError) throw broken(path, error.message.split(/:?\n/)[0] ?? "it is not YAML");
     throw broken(path, error instanceof Error ? error.message : "it is not YAML");
   }
 }

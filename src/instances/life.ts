@@ -45,7 +45,7 @@ export async function live(life: LifeInput): Promise<Supervised> {
   const { stage, lock, owner, state, console, onInterrupt, timeoutMs } = life;
   const { plan, context } = stage;
   const asked = state.current.times.asked;
-  const started = await startGuest({ ...life, monitor: owner.monitor });
+  const started = await startGuest(life);
   const { guest, argv, commandLine, cards } = started;
   const input = new GuestInput(guest);
   update(lock, { ...owner, qemu: identify(guest.pid) });

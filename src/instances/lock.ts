@@ -1,15 +1,20 @@
 import { randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { findQemu } from "../hypervisors/qemu/find-process.ts";
+import { KiB } from "../support/bytes.ts";
 import { doing, isErrno, withNoun } from "../support/errors.ts";
 import { isRecord } from "../support/records.ts";
-import { isAlive, type ProcessIdentity, parseIdentity } from "./process-identity.ts";
+import { readRegularFile } from "../support/regular-file.ts";
+import { identify, isAlive, type ProcessIdentity, parseIdentity } from "./process-identity.ts";
 
 /** Who runs an instance, and how to reach it. */
 export interface Owner {
   /** The capstan that started it and tidies up after it. */
   readonly capstan: ProcessIdentity;
   readonly qemu?: ProcessIdentity | undefined;
+  /** That QEMU is being started: it may be there and not in here, if that capstan is killed at the wrong moment. */
+  readonly starting?: boolean | undefined;
   readonly image: string;
   readonly persist: boolean;
   /** ISO 8601. */
@@ -54,7 +59,16 @@ export function claim(folder: string, owner: Owner): Claim {
 /** The ruling lock of a folder; undefined when nobody has claimed it. */
 export function readLock(folder: string): Lock | undefined {
   const generation = Math.max(0, ...generations(folder));
-  return generation === 0 ? undefined : { folder, generation, owner: readOwner(lockPath(folder, generation)) };
+  return generation === 0
+    ? undefined
+    : { folder, generation, owner: complete(readOwner(lockPath(folder, generation))) };
+}
+
+/** Finds the QEMU that nobody came to note. */
+function complete(owner: Owner | undefined): Owner | undefined {
+  if (owner?.starting !== true || owner.monitor === undefined || isAlive(owner.capstan)) return owner;
+  const pid = findQemu(owner.monitor);
+  return pid === undefined ? owner : { ...owner, qemu: identify(pid) };
 }
 
 /** Whether the owner's capstan or its QEMU is alive. */
@@ -167,9 +181,11 @@ function generations(folder: string): number[] {
   }
 }
 
+const LONGEST_OWNER = 64 * KiB;
+
 function readOwner(path: string): Owner | undefined {
   try {
-    return parseOwner(JSON.parse(readFileSync(path, "utf8")));
+    return parseOwner(JSON.parse(readRegularFile(path, { limit: LONGEST_OWNER }).toString("utf8")));
   } catch {
     return undefined;
   }
@@ -183,6 +199,7 @@ function parseOwner(value: unknown): Owner | undefined {
   return {
     capstan,
     qemu: parseIdentity(value.qemu),
+    starting: value.starting === true ? true : undefined,
     image: value.image,
     persist: value.persist === true,
     started: value.started,

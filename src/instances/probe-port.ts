@@ -41,30 +41,65 @@ export function addressOf(probe: PortProbe, { forwards }: ProbeTarget): { host: 
 
 /** Tries once. That nobody answers is a result and no error. @throws CapstanError `port-not-forwarded` (64) */
 export async function tryPort(probe: PortProbe, target: ProbeTarget, attempt: ProbeAttempt): Promise<ProbeResult> {
-  const socket = connect({ ...addressOf(probe, target), allowHalfOpen: true });
-  const exchange = new Exchange(socket);
-  const timer = setTimeout(() => exchange.end("timeout"), attempt.timeoutMs);
-  const onAbort = () => exchange.end("timeout");
-  attempt.signal?.addEventListener("abort", onAbort, { once: true });
+  const address = addressOf(probe, target);
+  let exchange: Exchange | undefined;
+  let isOver = false;
+  const stop = () => {
+    isOver = true;
+    exchange?.end("timeout");
+  };
+  const timer = setTimeout(stop, attempt.timeoutMs);
+  attempt.signal?.addEventListener("abort", stop, { once: true });
   try {
-    return await (probe.kind === "http" ? tryHttp(probe.path, exchange) : tryTcp(probe, target, exchange));
+    for (let patienceMs = FIRST_PATIENCE_MS; ; patienceMs *= 2) {
+      const socket = connect({ ...address, allowHalfOpen: true });
+      exchange = new Exchange(socket);
+      if (isOver) exchange.end("timeout");
+      try {
+        const work = { exchange, target, patienceMs };
+        const result = await (probe.kind === "http" ? tryHttp(probe, work) : tryTcp(probe, work));
+        if (result !== undefined) return result;
+      } finally {
+        socket.destroy();
+      }
+    }
   } finally {
     clearTimeout(timer);
-    attempt.signal?.removeEventListener("abort", onAbort);
-    socket.destroy();
+    attempt.signal?.removeEventListener("abort", stop);
   }
 }
 
-async function tryHttp(path: string, exchange: Exchange): Promise<ProbeResult> {
+interface Work {
+  readonly exchange: Exchange;
+  readonly target: ProbeTarget;
+  /** How long the guest may take to take the connection. */
+  readonly patienceMs: number;
+}
+
+/**
+ * What QEMU's network says to a guest whose own is not up yet is lost, and it says it again only after six seconds
+ * (libslirp's tcp_timer.h: TCPTV_SRTTBASE and TCPTV_RTOBASE): a new connection is faster.
+ */
+const FIRST_PATIENCE_MS = 400;
+
+/** Undefined when the connection was lost on its way to the guest. */
+async function tryHttp(
+  { path, port }: Extract<PortProbe, { kind: "http" }>,
+  { exchange, target: { monitor }, patienceMs }: Work,
+): Promise<ProbeResult | undefined> {
   exchange.send(
     `GET ${path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: capstan\r\nAccept: */*\r\nConnection: close\r\n\r\n`,
   );
-  for (;;) {
+  for (let limitMs: number | undefined = patienceMs; ; limitMs = undefined) {
     const status = /^HTTP\/1\.[01] (\d{3})[ \r\n]/.exec(exchange.received)?.[1];
     if (status !== undefined) return { ok: /^[23]/.test(status), output: `answered with the status ${status}` };
     if (exchange.received.length >= LONGEST_STATUS) return { ok: false, output: "does not speak HTTP" };
-    const end = await exchange.more();
-    if (end === undefined) continue;
+    const end = await exchange.more(limitMs);
+    if (end === undefined) {
+      const isSilent = limitMs !== undefined && exchange.received === "" && monitor !== undefined;
+      if (isSilent && (await hasConnection(monitor, port)) === false && exchange.received === "") return undefined;
+      continue;
+    }
     if (exchange.received !== "") return { ok: false, output: "does not speak HTTP" };
     return { ok: false, output: end === "timeout" ? "did not answer in time" : "did not answer" };
   }
@@ -74,9 +109,12 @@ const LONGEST_STATUS = 64;
 
 /**
  * QEMU's own network takes a connection before the guest has: one that the guest refuses is closed a moment later, and
- * one that it does not know of stays open.
+ * one that it does not know of stays open. Undefined when the connection was lost on its way to the guest.
  */
-async function tryTcp({ port }: PortProbe, { monitor }: ProbeTarget, exchange: Exchange): Promise<ProbeResult> {
+async function tryTcp(
+  { port }: PortProbe,
+  { exchange, target: { monitor }, patienceMs }: Work,
+): Promise<ProbeResult | undefined> {
   for (let waited = 0; ; waited += LOOK_MS) {
     const end = await exchange.more(LOOK_MS);
     if (exchange.received !== "") return { ok: true, output: "is open" };
@@ -84,6 +122,7 @@ async function tryTcp({ port }: PortProbe, { monitor }: ProbeTarget, exchange: E
     if (end !== undefined) return { ok: false, output: "is closed" };
     const isTaken = monitor === undefined ? undefined : await hasConnection(monitor, port);
     if (isTaken ?? waited >= SETTLED_MS) return { ok: true, output: "is open" };
+    if (isTaken === false && waited >= patienceMs) return undefined;
   }
 }
 

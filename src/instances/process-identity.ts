@@ -55,8 +55,12 @@ function startOnLinux(pid: number): string | undefined {
   }
 }
 
+/** It stays the same for as long as a process lives. */
+let knownPlace: string | undefined;
+
 function place(): string {
-  return `${readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim()}/${readlinkSync("/proc/self/ns/pid")}`;
+  knownPlace ??= `${readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim()}/${readlinkSync("/proc/self/ns/pid")}`;
+  return knownPlace;
 }
 
 /** In another container, numbers of processes mean other processes. */

@@ -1,12 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { withQmp } from "../hypervisors/qemu/qmp.ts";
 import { CapstanError } from "../support/errors.ts";
 import { sweepRemoved } from "./acquire.ts";
 import { deleteInstance } from "./delete.ts";
 import { FILES, instanceFolder } from "./layout.ts";
 import { instanceInfo, instanceNames } from "./list.ts";
-import { isHeld, type Owner, readLock, removeFolder } from "./lock.ts";
+import { isHeld, readLock, removeFolder } from "./lock.ts";
 import { pruneNetworks } from "./network/hub/prune.ts";
 import { tidyUpAfter, whileOurs } from "./tidy.ts";
 
@@ -31,7 +30,6 @@ export async function pruneInstances(root: string, { stopped }: { readonly stopp
     const lock = readLock(folder);
     if (lock !== undefined && isHeld(lock)) continue;
     const isKept = existsSync(join(folder, FILES.config));
-    if (lock?.owner !== undefined) await endForgotten(lock.owner);
     if (lock !== undefined && tidyUpAfter(lock)) (isKept ? tidied : removed).push(name);
     // Nothing was made in it before its capstan was killed. One with a disk may be the original's, which has no locks.
     const isEmpty = lock === undefined && !isKept && !existsSync(join(folder, FILES.disk));
@@ -39,18 +37,6 @@ export async function pruneInstances(root: string, { stopped }: { readonly stopp
     if (stopped && (await isAtRest(root, name)) && tryDelete(root, name)) removed.push(name);
   }
   return { removed, tidied: tidied.filter((name) => !removed.includes(name)) };
-}
-
-const REACH_MS = 1000;
-
-/** A supervisor that was killed in the very moment in which QEMU came up could not say whom it had started. */
-async function endForgotten({ qemu, monitor }: Owner): Promise<void> {
-  if (qemu !== undefined || monitor === undefined || !existsSync(monitor)) return;
-  try {
-    await withQmp(monitor, { timeoutMs: REACH_MS }, (qmp) => qmp.execute("quit"));
-  } catch {
-    // Nobody listens there.
-  }
 }
 
 async function isAtRest(root: string, name: string): Promise<boolean> {

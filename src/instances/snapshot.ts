@@ -36,13 +36,14 @@ export async function takeSnapshot(root: string, name: string): Promise<Snapshot
   const held = lock !== undefined && isHeld(lock);
   // Another run has begun, or the last one has ended, in between.
   const isSettled = before?.generation === lock?.generation && before?.owner?.qemu?.pid === owner?.qemu?.pid;
+  const wasAtRest = before === undefined && lock === undefined;
   if (!existsSync(folder)) return undefined;
   return {
     ...{ name, folder, lock, config, problem },
     isHeld: held,
     isSupervised: owner !== undefined && isAlive(owner.capstan),
     hasQemu: owner?.qemu !== undefined && isAlive(owner.qemu),
-    state: isSettled && held ? state : readState(folder),
+    state: (isSettled && held) || wasAtRest ? state : readState(folder),
   };
 }
 

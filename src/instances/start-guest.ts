@@ -4,7 +4,7 @@ import type { Boot, NetworkCard } from "../hypervisors/machine.ts";
 import { qemuArguments } from "../hypervisors/qemu/arguments.ts";
 import { type QemuProcess, startQemu } from "../hypervisors/qemu/process.ts";
 import { checkAborted } from "../support/errors.ts";
-import type { Lock } from "./lock.ts";
+import { type Lock, type Owner, update } from "./lock.ts";
 import { type MountsInput, prepareMounts } from "./mounts/prepare.ts";
 import { type NetworksInput, type PreparedNetworks, prepareNetworks } from "./network/prepare.ts";
 import { describeMachine, diskPath, prepareDisk, type Stage } from "./prepare.ts";
@@ -29,14 +29,14 @@ export interface StartGuestInput {
   readonly stage: Stage;
   readonly name: string;
   readonly lock: Lock;
-  /** Path of the monitor's socket. */
-  readonly monitor: string;
+  /** Without QEMU. */
+  readonly owner: Owner & { readonly monitor: string };
   /** Is told of each thing as soon as it is there. */
   readonly remains: Remains;
 }
 
 /** Prepares all that a guest needs in a folder that is ours, and starts it. @throws CapstanError of many codes */
-export async function startGuest({ stage, name, lock, monitor, remains }: StartGuestInput): Promise<StartedGuest> {
+export async function startGuest({ stage, name, lock, owner, remains }: StartGuestInput): Promise<StartedGuest> {
   const { plan, context, input } = stage;
   const networks = await prepareNetworks(networksInput(stage, name), context);
   remains.networks = networks;
@@ -46,13 +46,20 @@ export async function startGuest({ stage, name, lock, monitor, remains }: StartG
   const loaderOptions = [...networks.loaderOptions, ...mounts.loaderOptions];
   const disk = await prepareDisk(stage, { ...networks, loaderOptions });
   const { cards } = networks;
-  const machine = describeMachine(stage, { name, boot: disk.boot, cards, folders: mounts.folders, monitor });
+  const machine = describeMachine(stage, {
+    name,
+    boot: disk.boot,
+    cards,
+    folders: mounts.folders,
+    monitor: owner.monitor,
+  });
   checkAborted(context.signal);
   const args = qemuArguments(machine, plan.qemu.capabilities);
   const argv = [plan.qemu.path, ...args];
   const { reporter, env } = context;
   const tell = (text: string) => reporter.report({ kind: "detail", text });
   if (reporter.verbose) tell(shellQuote(argv));
+  update(lock, { ...owner, starting: true });
   const guest = await startQemu({ path: plan.qemu.path, args, env, onDiagnostic: tell });
   remains.guest = guest;
   return { guest, argv, networks, cards, ...disk };

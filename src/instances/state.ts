@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Acceleration, Forward } from "../hypervisors/machine.ts";
 import { isRecord } from "../support/records.ts";
+import { readRegularFile } from "../support/regular-file.ts";
 import { parseForwards } from "./forwards.ts";
 import type { Health } from "./health.ts";
 import { FILES } from "./layout.ts";
@@ -86,8 +87,8 @@ export function writeState(folder: string, state: InstanceState): void {
 /** Undefined where there is none, or none that can be understood. */
 export function readState(folder: string): InstanceState | undefined {
   try {
-    const text = readFileSync(join(folder, FILES.state), "utf8");
-    return text.length > LONGEST_STATE ? undefined : parseState(JSON.parse(text));
+    const bytes = readRegularFile(join(folder, FILES.state), { limit: LONGEST_STATE });
+    return parseState(JSON.parse(bytes.toString("utf8")));
   } catch {
     return undefined;
   }

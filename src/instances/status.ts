@@ -1,4 +1,5 @@
 import { withQmp } from "../hypervisors/qemu/qmp.ts";
+import { CapstanError } from "../support/errors.ts";
 import { isRecord } from "../support/records.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -53,9 +54,10 @@ async function statusOfGuest({ lock, isSupervised }: Snapshot): Promise<Status> 
       return { status: "paused", reason: "QEMU could not write to its disk: is this machine's full?" };
     if (isRecord(said) && said.running === false && word !== "prelaunch") return { status: "paused", reason: alone };
     return { status: "running", reason: alone };
-  } catch {
+  } catch (error) {
     // Just being started or ended, or so busy that it does not come to answer: its process is there.
-    return { status: "running", reason: alone };
+    const isSilent = error instanceof CapstanError && error.code === "qmp-timeout";
+    return { status: "running", reason: alone ?? (isSilent ? "QEMU is there, but does not answer" : undefined) };
   }
 }
 

@@ -1,6 +1,6 @@
 import { readTextFile } from "../project/text-file.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
-import { interpolate } from "./interpolate.ts";
+import { type Interpolated, interpolator } from "./interpolate.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -18,6 +18,9 @@ export function readEnvFile(path: string, name: string, env: Variables): Readonl
 
 export function parseEnvFile(text: string, name: string, env: Variables): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
+  // Without a prototype: `__proto__` and `constructor` are names like others.
+  const known: Record<string, string | undefined> = Object.assign(Object.create(null), env);
+  const expand = interpolator(known);
   for (const [index, written] of text.split(/\r?\n/).entries()) {
     const line = written.trim().replace(/^export\s+/, "");
     if (line === "" || line.startsWith("#")) continue;
@@ -25,13 +28,14 @@ export function parseEnvFile(text: string, name: string, env: Variables): Readon
       key = "",
       equals,
       value = "",
-    } = /^(?<key>[^=\s]+)\s*(?:(?<equals>=)\s*(?<value>.*))?$/.exec(line)?.groups ?? {};
+    } = /^(?<key>[^=\s]+)\s*(?:(?<equals>=)(?<value>.*))?$/s.exec(line)?.groups ?? {};
     const problem = variableProblem(key);
     if (problem !== undefined) throw badLine(name, index, problem);
-    const known = { ...env, ...Object.fromEntries(found) };
-    const read = equals === undefined ? { text: env[key] } : readValue(value, known);
+    const read = equals === undefined ? { text: ownValue(env, key) } : readValue(value.trimStart(), expand);
     if (read.problem !== undefined) throw badLine(name, index, read.problem);
-    if (read.text !== undefined) found.set(key, read.text);
+    if (read.text === undefined) continue;
+    found.set(key, read.text);
+    known[key] = read.text;
   }
   return found;
 }
@@ -42,18 +46,23 @@ export function variableProblem(name: string): string | undefined {
     : `'${name.slice(0, 60)}' cannot be the name of a variable`;
 }
 
+function ownValue(env: Variables, key: string): string | undefined {
+  return Object.hasOwn(env, key) ? env[key] : undefined;
+}
+
 interface Value {
   readonly text?: string | undefined;
   readonly problem?: string | undefined;
 }
 
-function readValue(value: string, env: Variables): Value {
-  const single = /^'([^']*)'\s*(?:#.*)?$/.exec(value);
+/** `.` is any character here, for the separators of lines that only Unicode knows: a line was cut off before. */
+function readValue(value: string, expand: (text: string) => Interpolated): Value {
+  const single = /^'([^']*)'\s*(?:#.*)?$/s.exec(value);
   if (single !== null) return { text: single[1] ?? "" };
-  const double = /^"((?:[^"\\]|\\.)*)"\s*(?:#.*)?$/.exec(value);
-  if (double !== null) return interpolate((double[1] ?? "").replace(/\\(.)/g, escapedLetter), env);
+  const double = /^"((?:[^"\\]|\\.)*)"\s*(?:#.*)?$/s.exec(value);
+  if (double !== null) return expand((double[1] ?? "").replace(/\\(.)/gs, escapedLetter));
   if (/^['"]/.test(value)) return { problem: "a quote is not closed, or something stands behind it" };
-  return interpolate(value.replace(/(^|\s)#.*$/, "").trimEnd(), env);
+  return expand(value.replace(/(^|\s)#.*$/s, "").trimEnd());
 }
 
 function escapedLetter(whole: string, letter: string): string {

@@ -20,7 +20,10 @@ export function readEnvironment(map: YamlMap, surroundings: Surroundings): Reado
  * left out where it has none.
  */
 function readOwn(map: YamlMap, { env }: Surroundings): (readonly [string, string])[] {
-  const fromHere = (name: string) => (env[name] === undefined ? [] : [[name, env[name] ?? ""] as const]);
+  const fromHere = (name: string) => {
+    const value = Object.hasOwn(env, name) ? env[name] : undefined;
+    return value === undefined ? [] : [[name, value] as const];
+  };
   if (map.kind("environment") === "list") {
     return map
       .strings("environment", (text) => variableProblem(text.split("=")[0] ?? ""))
@@ -38,9 +41,15 @@ function readOwn(map: YamlMap, { env }: Surroundings): (readonly [string, string
   });
 }
 
+const MOST_FILES = 100;
+
 /** A path, or a list of paths and of maps with `path` and `required`. */
 function readEnvFiles(map: YamlMap, { folder, env }: Surroundings): (readonly [string, string])[] {
   const items = map.kind("env_file") === "list" ? map.items("env_file") : [map.string("env_file") ?? ""];
+  if (items.length > MOST_FILES) {
+    map.problem("env_file", `more than ${MOST_FILES} files of variables: put them together into fewer`);
+    return [];
+  }
   return items.flatMap((item) => {
     const path = typeof item === "string" ? item : (item.string("path") ?? "");
     const required = typeof item === "string" ? true : (item.flag("required") ?? true);

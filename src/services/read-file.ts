@@ -6,7 +6,7 @@ import { CapstanError, ExitCode } from "../support/errors.ts";
 import { parseSize } from "../support/sizes.ts";
 import { didYouMean } from "../support/suggest.ts";
 import { readEnvFile } from "./env-file.ts";
-import { interpolate } from "./interpolate.ts";
+import { interpolator } from "./interpolate.ts";
 import { checkOrder } from "./order.ts";
 import { readService } from "./read-service.ts";
 import type { NetworkDeclaration, Service, ServicesFile, VolumeDeclaration } from "./services-file.ts";
@@ -34,7 +34,7 @@ export function readServicesFile(
 ): ServicesFile {
   const path = file === undefined ? findFile(context.cwd) : resolve(context.cwd, file);
   const env = withEnvFile(dirname(path), context.env);
-  const options = { name: file ?? basename(path), expand: (text: string) => interpolate(text, env) };
+  const options = { name: file ?? basename(path), expand: interpolator(env) };
   const read = readYamlFile(path, options, (root) => readRoot(root, { path, projectName, env }));
   if (read === undefined) throw noFile(file ?? path);
   return read;

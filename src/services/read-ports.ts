@@ -7,11 +7,21 @@ import type { PortMapping } from "./services-file.ts";
  * `8000-8001:80-81`, `127.0.0.1:8080:80`, `53:53/udp`, or maps with target, published, host_ip and protocol.
  */
 export function readPorts(map: YamlMap, replicas: number): readonly PortMapping[] {
+  let left = MOST_PORTS;
   return map.items("ports").flatMap((item) => {
+    if (left < 0) return [];
     const written = typeof item === "string" ? splitShort(item) : readLong(item);
     const where = typeof item === "string" ? `'${item}'` : "the port";
     const read = written === undefined ? "it is written in another way" : toMappings(written, replicas);
-    if (typeof read !== "string") return read;
+    if (typeof read !== "string") {
+      left -= read.length;
+      if (left >= 0) return read;
+      map.problem(
+        "ports",
+        `more than ${MOST_PORTS} ports are forwarded: the guest can have an address of its own instead`,
+      );
+      return [];
+    }
     map.problem("ports", `${where} cannot be forwarded: ${read}. Write it as HOST:GUEST, such as 8080:80`);
     return [];
   });
@@ -64,6 +74,8 @@ function tooFew(ports: number, replicas: number): string {
 }
 
 const LONGEST_RANGE = 1000;
+/** Of one service: a few ranges in a long list would be millions. */
+const MOST_PORTS = 1000;
 
 function range(text: string): number[] | undefined {
   const found = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text);

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { doing } from "./errors.ts";
+import { CapstanError, doing, ExitCode } from "./errors.ts";
 
 /**
  * Writes a file so that others see the whole of it or nothing: beside its final place, synced, then renamed over it.
@@ -18,6 +18,20 @@ export async function writeBeside<T>(path: string, write: (temporary: string) =>
     rmSync(temporary, { force: true, recursive: true });
     throw error;
   }
+}
+
+/**
+ * For places that a user names: what is renamed over a device or a pipe, such as /dev/stdout, would take its place.
+ * @throws CapstanError `not-a-file` (73)
+ */
+export function checkReplaceable(path: string): void {
+  const there = doing(`Looking at ${path}`, () => statSync(path, { throwIfNoEntry: false }));
+  if (there === undefined || there.isFile()) return;
+  throw new CapstanError(`${path} is ${there.isDirectory() ? "a folder" : "no regular file"}`, {
+    code: "not-a-file",
+    hint: "Name a file to be written.",
+    exitCode: ExitCode.cannotCreate,
+  });
 }
 
 /** A name in the same folder that no other process chooses; it starts with a dot, and listings pass such names over. */

@@ -94,6 +94,17 @@ describe("what is wrong", () => {
     ]);
   });
 
+  test("a folder for temporary files that is not there", async () => {
+    const { of, code } = await examine({ TMPDIR: "/not/there" });
+    expect(of("disk")).toContainEqual({
+      check: "disk",
+      level: "failure",
+      text: "The folder for temporary files is not there (/not/there)",
+      cure: "Make it, or correct TMPDIR.",
+    });
+    expect(code).toBe(69);
+  });
+
   test("a broken instance", async () => {
     sandbox.write({ "store/instances/qemu/sad/osv.config": "[" });
     const { of } = await examine();

@@ -244,6 +244,22 @@ describeUnless(lacksProgram("qemu-system-x86_64"))("faults", () => {
     expect(await status(root, "app")).toBe("running");
   });
 
+  test("the supervisor is killed in the moment in which QEMU comes up: it is found all the same, and can be stopped", async () => {
+    const root = newRoot();
+    const lock = join(folderOf(root, "app"), "lock.1");
+    await start(root, { image: image(root, "app", "wait") });
+    const { supervisor, qemu } = processes(root, "app");
+    await end(supervisor, "SIGKILL");
+    const { qemu: _, ...rest } = JSON.parse(readFileSync(lock, "utf8"));
+    writeFileSync(lock, JSON.stringify({ ...rest, starting: true }));
+    expect(await instanceInfo(root, "app")).toMatchObject({ status: "running", pid: qemu });
+    expect(await pruneInstances(root, { stopped: true })).toEqual({ removed: [], tidied: [] });
+    expect(() => deleteInstance(root, "app")).toThrow(expect.objectContaining({ code: "instance-running" }));
+    expect(await killInstance(root, "app", testContext())).toEqual({ name: "app", how: "ended" });
+    expect(isAlive(identify(qemu))).toBe(false);
+    expect(await status(root, "app")).toBe("stopped");
+  });
+
   test("supervisor and QEMU are killed: a kept one has failed, of the other prune leaves nothing", async () => {
     const root = newRoot();
     await start(root, { image: image(root, "kept", "wait") });

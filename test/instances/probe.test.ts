@@ -207,6 +207,35 @@ describe("trying a port", () => {
     const target = { ...forwardTo(port), monitor: await monitor(table) };
     expect((await tryPort(tcp, target, { timeoutMs: 1500 })).ok).toBe(ok);
   });
+
+  test.each([
+    ["tcp", tcp],
+    ["http", http],
+  ])(
+    "%s: a connection that a guest without a network has not seen is made anew, within one attempt",
+    async (_, probe) => {
+      let connections = 0;
+      const port = await serve(undefined, (socket) => {
+        if (++connections > 1) socket.write("HTTP/1.1 200 OK\r\n\r\n");
+      });
+      const lost = `${HOST}  TCP[SYN_SENT]   21       127.0.0.1 28080  192.168.122.15    80     0     0\r\n`;
+      const target = { ...forwardTo(port), monitor: await monitor(lost) };
+      expect(await tryPort(probe, target, { timeoutMs: 60_000 })).toMatchObject({ ok: true });
+      expect(connections).toBe(2);
+    },
+  );
+
+  test("http: a server that has taken the connection and thinks is not asked twice", async () => {
+    let connections = 0;
+    const port = await serve(undefined, (socket) => {
+      connections++;
+      setTimeout(() => socket.write("HTTP/1.1 200 OK\r\n\r\n"), 1500);
+    });
+    const taken = `${HOST}  TCP[ESTABLISHED]   21       127.0.0.1 28080  192.168.122.15    80     0     0\r\n`;
+    const target = { ...forwardTo(port), monitor: await monitor(taken) };
+    expect(await tryPort(http, target, { timeoutMs: 60_000 })).toMatchObject({ ok: true });
+    expect(connections).toBe(1);
+  });
 });
 
 describe("waiting until a guest is ready", () => {

@@ -1,7 +1,11 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { readConfig } from "../../src/instances/config.ts";
+import { FILES } from "../../src/instances/layout.ts";
+import { readLock } from "../../src/instances/lock.ts";
 import {
   ends,
   type InstanceState,
@@ -26,6 +30,24 @@ const plain: InstanceState = {
   ...{ version: 1, state: "created", restarts: 0, forwards: [] },
   times: { created: 1, asked: 2 },
 };
+
+describe("what is no small regular file is not waited for, and not read whole", () => {
+  const make: Readonly<Record<string, (path: string) => void>> = {
+    "a named pipe": (path) => execFileSync("mkfifo", [path]),
+    "a device": (path) => symlinkSync("/dev/zero", path),
+    "a vast file": (path) => {
+      writeFileSync(path, "{");
+      truncateSync(path, 2 ** 40);
+    },
+  };
+  test.each(Object.entries(make))("%s", async (_, put) => {
+    const folder = newFolder();
+    for (const name of [FILES.state, FILES.config, "lock.1"]) put(join(folder, name));
+    expect(readState(folder)).toBeUndefined();
+    expect(readLock(folder)?.owner).toBeUndefined();
+    await expect(readConfig(folder)).rejects.toMatchObject({ name: "CapstanError" });
+  });
+});
 
 describe("the state of an instance", () => {
   test("is read as it was written", () => {

@@ -1,8 +1,11 @@
+import { createServer } from "node:net";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { identify } from "../../src/instances/process-identity.ts";
 import type { Snapshot } from "../../src/instances/snapshot.ts";
 import type { InstanceState } from "../../src/instances/state.ts";
 import { statusOf } from "../../src/instances/status.ts";
+import { temporaryFolder } from "../hypervisors/tiny-guest.ts";
 
 const started = "2026-01-01T00:00:10.000Z";
 const at = (seconds: number) => Date.parse(started) + seconds * 1000;
@@ -31,4 +34,15 @@ test.each([
   ["it waits for its next start", withoutQemu({ state: "restarting" }, at(5)), "restarting", undefined],
 ])("without QEMU: %s", async (_, snapshot, status, reason) => {
   expect(await statusOf(snapshot)).toEqual({ status, reason });
+});
+
+test("a QEMU that stands still: its process runs, and it is told that it does not answer", async () => {
+  const monitor = join(temporaryFolder(), "monitor");
+  const server = createServer(() => {});
+  await new Promise<void>((resolve) => server.listen(monitor, resolve));
+  const before = withoutQemu({ state: "running" });
+  const owner = { ...before.lock?.owner, monitor, qemu: identify(process.pid) };
+  const snapshot = { ...before, hasQemu: true, lock: { ...before.lock, owner } } as Snapshot;
+  expect(await statusOf(snapshot)).toEqual({ status: "running", reason: "QEMU is there, but does not answer" });
+  server.close();
 });

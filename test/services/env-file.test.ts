@@ -5,6 +5,10 @@ import { CapstanError } from "../../src/support/errors.ts";
 
 const read = (text: string, env: Record<string, string> = {}) => Object.fromEntries(parseEnvFile(text, "x.env", env));
 
+const numbered = (count: number) => Array.from({ length: count }, (_, index) => `A${index}=1`).join("\n");
+const doubling = (count: number) =>
+  [`A0=${"x".repeat(32)}`, ...Array.from({ length: count }, (_, i) => `A${i + 1}=$A${i}$A${i}`)].join("\n");
+
 describe("a file of variables", () => {
   test.each([
     ["A=b", { A: "b" }],
@@ -36,6 +40,38 @@ describe("a file of variables", () => {
     [`A=\${B?no B}`, "x.env:1: the variable B is not set: no B"],
   ])("is refused with the line: %j", (text, expected) => {
     expect(() => read(text)).toThrow(expected);
+  });
+
+  test.each<[string, string, string]>([
+    ["each line twice the one before", doubling(40), "x.env:14: the value would be longer than 128 KiB"],
+    ["a long variable many times", `A=${"x".repeat(60_000)}\nB=${"$A".repeat(20_000)}`, "x.env:2: the value would be"],
+    [
+      "many long values",
+      `A=${"x".repeat(60_000)}\n${"B=$A\n".repeat(20_000)}`,
+      "the values of the file would be longer",
+    ],
+  ])("does not grow without bounds: %s", (_, text, expected) => {
+    expect(() => read(text)).toThrow(expected);
+  });
+
+  test.each<[string, string, string | number]>([
+    ["many variables", numbered(60_000), 60_000],
+    ["blanks before a separator of lines", `A=${" ".repeat(500_000)}x\u2028x`, "x\u2028x"],
+    ["comments before a separator of lines", `A=b${" #".repeat(400_000)}\u2028x`, "b"],
+    ["escapes in quotes that are closed late", `A="${"\\x".repeat(400_000)}"`, "\\x".repeat(400_000)],
+  ])("of the largest size is read in time: %s", (_, text, expected) => {
+    const found = parseEnvFile(text, "x.env", {});
+    expect(typeof expected === "number" ? found.size : found.get("A")).toBe(expected);
+  });
+
+  test("knows no names that nobody wrote", () => {
+    expect(read(`A=$constructor\${toString:-x}$__proto__\nconstructor\n__proto__=1\nB=$__proto__`)).toEqual(
+      Object.fromEntries([
+        ["A", "x"],
+        ["__proto__", "1"],
+        ["B", "1"],
+      ]),
+    );
   });
 
   test("any value in single quotes comes as it is", () => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readServicesFile } from "../../src/services/read-file.ts";
 import { CapstanError } from "../../src/support/errors.ts";
@@ -231,6 +232,52 @@ networks: { front: }
   ];
   test.each(bad)("is refused with the place: %s", (text, expected) => {
     expect(problems(text)).toContain(expected);
+  });
+
+  test.each([
+    ["a few ranges in a long list", `ports: [${"1-1000,".repeat(30_000)}]`, "more than 1000 ports"],
+    ["a long list of files of variables", `env_file: [${".env,".repeat(200)}]`, "more than 100 files"],
+    ["a variable put in many times", `command: "${"$A".repeat(50_000)}"`, "would be longer than"],
+  ])("does not become millions of things: %s", (_, lines, expected) => {
+    const text = `services:\n  a:\n    image: x\n    ${lines}\n`;
+    expect(() => read(text, { A: "x".repeat(50_000) })).toThrow(expected);
+  });
+
+  test("does not take the names of methods for variables", () => {
+    const { environment } = service("environment: [constructor, toString, A=$valueOf]");
+    expect([...environment]).toEqual([["A", ""]]);
+  });
+
+  test("of any lines in any order, with anything in them, is read or refused", () => {
+    const lines = `services:
+  a: &a
+    image: x
+    <<: *a
+    ports: ["80", "8000-8009:80", 127.0.0.1::53/udp, { target: 1, published: "2" }]
+    volumes: [./x:/y:ro, data:/d]
+    environment: { A: "\${B:-c}", D: $E }
+    env_file: [{ path: .env, required: false }]
+    depends_on: { b: { condition: service_healthy } }
+    healthcheck: { test: ["CMD", "x"], interval: 1m30s, retries: 3 }
+    networks: { n: { aliases: [z] } }
+    deploy: { resources: { limits: { memory: 1g, cpus: "0.5" } } }
+  b: *a
+networks: { n: { external: true } }
+volumes: { data: { driver_opts: { size: 1G, fs: zfs } } }`.split("\n");
+    const line = fc.oneof({ weight: 5, arbitrary: fc.constantFrom(...lines) }, fc.string({ maxLength: 30 }));
+    const change = fc.record({ at: fc.nat(lines.length), count: fc.nat(2), put: fc.array(line, { maxLength: 2 }) });
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), (changes) => {
+        const changed = [...lines];
+        for (const { at, count, put } of changes) changed.splice(at, count, ...put);
+        try {
+          read(changed.join("\n"));
+        } catch (error) {
+          expect(error).toBeInstanceOf(CapstanError);
+        }
+      }),
+      { numRuns: 150 },
+    );
   });
 
   test("tells all problems at once", () => {

@@ -68,8 +68,8 @@ export function cpio(files: readonly CpioFile[]): Buffer {
   return Buffer.concat(parts);
 }
 
-/** An RPM of version 3: lead, signature, header with what a reader asks for, packed files. */
-export function rpm(payload: Buffer, compressor = "gzip", format = "cpio"): Buffer {
+/** An RPM of version 3: lead, signature, header with what a reader asks for, packed files; `compressor` null: nothing is said of it. */
+export function rpm(payload: Buffer, compressor: string | null = "gzip", format = "cpio"): Buffer {
   const lead = Buffer.alloc(96);
   lead.writeUInt32BE(0xedabeedb, 0);
   const signature = header([[1000, "nothing"]]);
@@ -78,10 +78,7 @@ export function rpm(payload: Buffer, compressor = "gzip", format = "cpio"): Buff
     lead,
     signature,
     padding,
-    header([
-      [1124, format],
-      [1125, compressor],
-    ]),
+    header([[1124, format], ...(compressor === null ? [] : [[1125, compressor] as const])]),
     payload,
   ]);
 }

@@ -11,15 +11,16 @@ import { type Finding, failure, ok, type Patient, warning } from "./finding.ts";
 export function checkSpace({ store }: Patient): readonly Finding[] {
   const root = store.settings.root.value;
   const places = [
-    ["the store", nearestFolder(root)],
-    ["temporary files", tmpdir()],
-  ] as const;
+    { what: "the store", folder: nearestFolder(root), variable: "CAPSTAN_ROOT" },
+    { what: "temporary files", folder: tmpdir(), variable: "TMPDIR" },
+  ];
   const devices = new Set<number>();
-  return places.flatMap(([what, folder]) => {
-    const { dev } = statSync(folder);
+  return places.flatMap((place) => {
+    if (!existsSync(place.folder)) return [missing(place)];
+    const { dev } = statSync(place.folder);
     if (devices.has(dev)) return [];
     devices.add(dev);
-    return [aboutSpace(what, folder)];
+    return [aboutSpace(place)];
   });
 }
 
@@ -27,11 +28,22 @@ const LITTLE = GiB;
 const TOO_LITTLE = 100 * MiB;
 const FEW_FILES = 10_000;
 
-function aboutSpace(what: string, folder: string): Finding {
+interface Place {
+  readonly what: string;
+  readonly folder: string;
+  /** Of the environment, that says where it is. */
+  readonly variable: string;
+}
+
+function missing({ what, folder, variable }: Place): Finding {
+  return failure("disk", `The folder for ${what} is not there (${folder})`, `Make it, or correct ${variable}.`);
+}
+
+function aboutSpace({ what, folder, variable }: Place): Finding {
   const { bavail, bsize, files, ffree } = statfsSync(folder);
   const free = bavail * bsize;
   const text = `${formatSize(free)} are free for ${what} (${folder})`;
-  const cure = "Free some space, or point CAPSTAN_ROOT at another disk.";
+  const cure = `Free some space, or point ${variable} at another disk.`;
   if (free < TOO_LITTLE) return failure("disk", text, cure);
   if (free < LITTLE) return warning("disk", text, cure);
   // Some file systems do not count their files.

@@ -116,11 +116,13 @@ function netdev(network: Network, id: string): string {
   }
 }
 
+/** The argument by which a QEMU is known among all processes. */
+export function monitorBackend(path: string): string {
+  return `socket,id=charmonitor,path=${escapeCommas(path)},server=on,wait=off`;
+}
+
 function monitorArguments(path: string): string[] {
-  return [
-    ...["-chardev", `socket,id=charmonitor,path=${escapeCommas(path)},server=on,wait=off`],
-    ...["-mon", "chardev=charmonitor,id=monitor,mode=control"],
-  ];
+  return [...["-chardev", monitorBackend(path)], ...["-mon", "chardev=charmonitor,id=monitor,mode=control"]];
 }
 
 /** In QEMU's option lists a comma ends a value, and two of them are one. */

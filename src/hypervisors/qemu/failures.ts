@@ -109,7 +109,16 @@ const KNOWN: readonly KnownFailure[] = [
     explain: () => ({
       code: "bridge-refused",
       message: "QEMU's bridge helper refused the bridge",
-      hint: "Allow it in /etc/qemu/bridge.conf with a line such as 'allow virbr0', and see that the helper is set-uid root.",
+      hint: "Allow it in the helper's bridge.conf with a line such as 'allow BRIDGE' (most often in /etc/qemu), and see that the helper is set-uid root.",
+      exitCode: ExitCode.unavailable,
+    }),
+  },
+  {
+    pattern: /could not configure \/dev\/net\/tun \(([^)]*)\): .*[Bb]usy/,
+    explain: ([, device = ""]) => ({
+      code: "tap-in-use",
+      message: `The tap device ${device} is in use by another guest or program`,
+      hint: "A tap device takes one guest. Make another: sudo ip tuntap add dev NAME mode tap user $USER && sudo ip link set NAME up",
       exitCode: ExitCode.unavailable,
     }),
   },

@@ -1,3 +1,4 @@
+import type { FileHandle } from "node:fs/promises";
 import { openSegments, type Segment } from "./log-segment.ts";
 import { offsetAt } from "./times.ts";
 import { readTimes } from "./times-writer.ts";
@@ -10,7 +11,7 @@ export interface Position {
 
 export interface StartOptions {
   readonly folder: string;
-  /** Only what was said then (ms since 1970) or later. */
+  /** Only what was said then (ms since 1970) or later, and the beginning of its first line. */
   readonly since?: number | undefined;
   /** Only so many of the last lines. */
   readonly tail?: number | undefined;
@@ -49,13 +50,22 @@ async function startSince(folder: string, segments: readonly Segment[], since: n
     const known = times.findLast((one) => one.identity === identity);
     const offset = known === undefined ? ((await file.stat()).mtimeMs < since ? undefined : 0) : offsetAt(known, since);
     if (offset === undefined) break;
-    found = { index, offset };
+    found = { index, offset: await lineStart(file, offset) };
     if (offset > 0) break;
   }
   return found;
 }
 
 const BLOCK = 64 * 1024;
+
+/** What arrives is seldom cut where lines are: of one whose end is wanted, the beginning is too. */
+async function lineStart(file: FileHandle, offset: number): Promise<number> {
+  const from = Math.max(0, offset - BLOCK);
+  const before = Buffer.alloc(offset - from);
+  const { bytesRead } = await file.read(before, 0, before.length, from);
+  const newline = before.subarray(0, bytesRead).lastIndexOf(NEWLINE);
+  return newline === -1 && from > 0 ? offset : from + newline + 1;
+}
 
 async function startOfTail(segments: readonly Segment[], lines: number): Promise<Start> {
   // The last line's own end is none that a line before it has.

@@ -4,7 +4,8 @@ import { mkdir } from "node:fs/promises";
 import { basename, dirname, join, posix } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { CapstanError, ExitCode, withNoun } from "../../support/errors.ts";
+import { MiB } from "../../support/bytes.ts";
+import { CapstanError, doing, ExitCode, withNoun } from "../../support/errors.ts";
 import { filePath, type GuestFile, guestFile, listGuestFiles } from "./info.ts";
 import { GuestRefusal, type GuestRest } from "./rest.ts";
 
@@ -24,10 +25,15 @@ const MOST_ENTRIES = 100_000;
  */
 export async function copyFromGuest(rest: GuestRest, path: string, target: string): Promise<Copied> {
   const status = await guestFile(rest, path);
-  const name = basename(path);
+  const name = posix.basename(posix.resolve("/", path));
   const into = existsSync(target) && statSync(target).isDirectory() && name !== "" ? join(target, name) : target;
   return await fetchEntry(rest, { path, status, target: into, depth: 0, seen: { entries: 0 } });
 }
+
+/** How much a file may have grown since its folder was listed: some are written to all the time. */
+const MOST_GROWN = 64 * MiB;
+/** Of a name, in bytes: NAME_MAX of Linux's limits.h. */
+const LONGEST_NAME = 255;
 
 interface Entry {
   readonly path: string;
@@ -51,10 +57,14 @@ async function fetchEntry(rest: GuestRest, { path, status, target, depth, seen }
   if (++seen.entries > MOST_ENTRIES) throw strange(path, `there are more than ${MOST_ENTRIES} files`);
   if (status.type !== "directory") return await fetchFile(rest, { path, status, target });
   if (depth > DEEPEST) throw strange(path, "it is nested too deeply");
-  await mkdir(target, { recursive: true });
+  await doing(`Copying ${path} to ${target}`, () => mkdir(target, { recursive: true }));
   let [files, bytes] = [0, 0];
+  const names = new Set<string>();
   for (const child of await listGuestFiles(rest, path)) {
-    if (!isPlainName(child.name)) throw strange(path, `it lists '${child.name}', which is no name of a file`);
+    if (!isPlainName(child.name))
+      throw strange(path, `it lists '${child.name.slice(0, 60)}', which is no name of a file`);
+    if (names.has(child.name)) throw strange(path, `it lists '${child.name}' twice`);
+    names.add(child.name);
     const copied = await fetchEntry(rest, {
       path: `${path.replace(/\/+$/, "")}/${child.name}`,
       status: child,
@@ -69,15 +79,17 @@ async function fetchEntry(rest: GuestRest, { path, status, target, depth, seen }
 }
 
 async function fetchFile(rest: GuestRest, { path, status, target }: Omit<Entry, "depth" | "seen">): Promise<Copied> {
-  const part = join(dirname(target), `.${basename(target)}.part`);
+  const part = join(dirname(target), `.capstan-${randomBytes(6).toString("hex")}.part`);
+  const limit = status.size + MOST_GROWN;
   let bytes = 0;
   try {
     const body = await rest.open(`${filePath(path)}?op=GET`);
     const expected = Number(body.headers["content-length"] ?? Number.NaN);
     body.on("data", (chunk: Buffer) => {
       bytes += chunk.length;
+      if (bytes > limit) body.destroy(strange(path, `it was to have ${status.size} bytes, and has no end`));
     });
-    await pipeline(body, createWriteStream(part, { mode: 0o600 | (status.mode & 0o777) }));
+    await pipeline(body, createWriteStream(part, { flags: "wx", mode: 0o600 | (status.mode & 0o777) }));
     if (Number.isFinite(expected) && bytes !== expected) throw strange(path, `${bytes} of ${expected} bytes came`);
     renameSync(part, target);
   } catch (error) {
@@ -140,8 +152,10 @@ function fileToSend(source: string): { readonly size: number } {
   });
 }
 
+/** Half of a pair of surrogates, which JSON can spell, has no bytes. */
 function isPlainName(name: string): boolean {
-  return name !== "" && name !== "." && name !== ".." && !name.includes("/") && !name.includes("\0");
+  const isName = name !== "" && name !== "." && name !== ".." && !name.includes("/") && !name.includes("\0");
+  return isName && Buffer.byteLength(name) <= LONGEST_NAME && !/\p{Surrogate}/u.test(name);
 }
 
 function strange(path: string, why: string): CapstanError {

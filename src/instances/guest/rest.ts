@@ -14,6 +14,9 @@ export interface GuestAddress {
 
 const SILENCE_MS = 15_000;
 const LARGEST_ANSWER = 16 * MiB;
+/** `100 Continue` and the like, before one answer. */
+const MOST_ANNOUNCEMENTS = 16;
+const LONGEST_REASON = 500;
 
 /** The REST server has understood, and does not do it. */
 export class GuestRefusal extends CapstanError {
@@ -85,6 +88,15 @@ export class GuestRest {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const request = httpRequest({ ...options, host, port, agent: false, signal: this.#signal, timeout: SILENCE_MS });
       request.once("response", resolve);
+      // Node.js leaves such a connection to whoever takes it, and says no more of the request.
+      request.once("upgrade", (_answer, socket) => {
+        socket.destroy();
+        reject(this.#badAnswer("it changes to another protocol"));
+      });
+      let announcements = 0;
+      request.on("information", () => {
+        if (++announcements > MOST_ANNOUNCEMENTS) request.destroy(new Error("it announces an answer again and again"));
+      });
       request.once("error", (error) => reject(this.#unreachable(error)));
       request.once("timeout", () => request.destroy(new Error(`it was silent for ${SILENCE_MS / 1000} seconds`)));
       if (body === undefined) request.end();
@@ -114,8 +126,13 @@ export class GuestRest {
     return Buffer.concat(chunks).toString("utf8");
   }
 
+  /** Returns in any case, as it is called in listeners: what they throw ends the process. */
   #unreachable(error: unknown): CapstanError {
-    checkAborted(this.#signal);
+    try {
+      checkAborted(this.#signal);
+    } catch (interrupted) {
+      if (interrupted instanceof CapstanError) return interrupted;
+    }
     const { name, port } = this.#address;
     const why = error instanceof Error ? error.message : String(error);
     return new CapstanError(`The REST server of ${name} does not answer on port ${port} of this machine: ${why}`, {
@@ -139,7 +156,7 @@ function reasonIn(text: string): string | undefined {
   try {
     const parsed: unknown = JSON.parse(text);
     const message = typeof parsed === "object" && parsed !== null && "message" in parsed ? parsed.message : undefined;
-    return typeof message === "string" ? message : undefined;
+    return typeof message === "string" ? message.slice(0, LONGEST_REASON) : undefined;
   } catch {
     return undefined;
   }

@@ -4,13 +4,14 @@ import { platform, userInfo } from "node:os";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { CapstanError, ExitCode } from "../../support/errors.ts";
+import { isRecord } from "../../support/records.ts";
 
 /** The program that serves a folder of this machine to a guest. */
 export interface Virtiofsd {
   readonly path: string;
   /** The one that came with QEMU up to 7.2 is written in C and needs root; today's is written in Rust and does not. */
   readonly kind: "c" | "rust";
-  /** As it says it itself, such as `1.13.2`. */
+  /** As it says it itself, such as `1.13.2`; empty where it does not. */
   readonly version: string;
 }
 
@@ -93,8 +94,10 @@ async function ask(path: string): Promise<Virtiofsd | undefined> {
     const version = /\bvirtiofsd\b[^\n\d]{0,40}(\d+(?:\.\d+)+)/.exec(said)?.[1];
     if (version === undefined) return undefined;
     return { path, version, kind: /QEMU Project|FUSE kernel interface/i.test(said) ? "c" : "rust" };
-  } catch {
-    return undefined;
+  } catch (error) {
+    // Without root's rights, the one in C does not even tell its version (QEMU 7.2: tools/virtiofsd/passthrough_ll.c).
+    const isOld = isRecord(error) && typeof error.stderr === "string" && /setgroups\(\) failed/.test(error.stderr);
+    return isOld ? { path, version: "", kind: "c" } : undefined;
   }
 }
 
@@ -115,11 +118,14 @@ function notFound(): CapstanError {
 }
 
 function needsRoot({ path, version }: Virtiofsd): CapstanError {
-  return new CapstanError(`${path} (${version}) is the old virtiofsd of QEMU, which shares folders for root only`, {
-    code: "virtiofsd-needs-root",
-    hint: `The newer one needs no root. ${HOW_TO_GET}`,
-    exitCode: ExitCode.unavailable,
-  });
+  return new CapstanError(
+    `${path}${version && ` (${version})`} is the old virtiofsd of QEMU, which shares folders for root only`,
+    {
+      code: "virtiofsd-needs-root",
+      hint: `The newer one needs no root. ${HOW_TO_GET}`,
+      exitCode: ExitCode.unavailable,
+    },
+  );
 }
 
 function onlyLinux(): CapstanError {

@@ -13,7 +13,7 @@ export interface NetworkHost {
 
 /**
  * Whether QEMU's helper will plug a guest into a bridge.
- * @throws CapstanError `bridge-missing`, `bridge-refused`, `network-unavailable` (69) with the command that cures it
+ * @throws CapstanError `bridge-missing`, `device-down`, `bridge-refused`, `network-unavailable` (69) with the command that cures it
  */
 export function checkBridge(bridge: string, helper: string, host: NetworkHost): void {
   checkPlatform("bridge", host);
@@ -24,6 +24,7 @@ export function checkBridge(bridge: string, helper: string, host: NetworkHost): 
   if (!exists(at(`/sys/class/net/${bridge}/bridge`))) {
     throw unavailable("bridge-missing", `${bridge} is a network device, but not a bridge`, makeBridge("virbr0"));
   }
+  checkUp(bridge, "bridge", host);
   const mode = modeOf(at(helper));
   if (mode === undefined) {
     throw unavailable(
@@ -32,34 +33,33 @@ export function checkBridge(bridge: string, helper: string, host: NetworkHost): 
       "Install it (sudo apt-get install qemu-system-common), or name its path in CAPSTAN_QEMU_BRIDGE_HELPER.",
     );
   }
-  if (host.uid === 0) return;
-  if ((mode & 0o4000) === 0) {
+  if (host.uid !== 0 && (mode & 0o4000) === 0) {
     throw unavailable(
       "bridge-refused",
       `QEMU's bridge helper ${helper} may not make devices`,
       `Allow it: sudo chmod u+s ${helper}`,
     );
   }
-  if (isRuledOut(bridge, read(at("/etc/qemu/bridge.conf")))) {
+  // The helper holds them against root too.
+  if (isRuledOut(bridge, rulesOf(helper, at))) {
     throw unavailable(
       "bridge-refused",
       `QEMU's bridge helper does not allow the bridge ${bridge}`,
-      `Allow it: echo 'allow ${bridge}' | sudo tee -a /etc/qemu/bridge.conf`,
+      `Allow it: sudo mkdir -p /etc/qemu && echo 'allow ${bridge}' | sudo tee -a ${RULES}`,
     );
   }
 }
 
 /**
  * Whether a tap device is there and may be used.
- * @throws CapstanError `tap-missing`, `tap-refused`, `network-unavailable` (69) with the command that cures it
+ * @throws CapstanError `tap-missing`, `tap-refused`, `device-down`, `network-unavailable` (69) with the command that cures it
  */
 export function checkTap(device: string, host: NetworkHost): void {
   checkPlatform("tap", host);
   const at = place(host);
   checkTun(host);
-  // QEMU makes a device that is not there, which only root may.
+  // For root, QEMU would make one, which is connected to nothing.
   if (!exists(at(`/sys/class/net/${device}`))) {
-    if (host.uid === 0) return;
     throw unavailable("tap-missing", `There is no tap device ${device}`, makeTap(device));
   }
   const flags = Number.parseInt(read(at(`/sys/class/net/${device}/tun_flags`)) ?? "", 16);
@@ -67,12 +67,14 @@ export function checkTap(device: string, host: NetworkHost): void {
     throw unavailable("tap-missing", `${device} is a network device, but not a tap device`, makeTap("tap0"));
   }
   const owner = Number(read(at(`/sys/class/net/${device}/owner`)) ?? "-1");
-  if (host.uid === 0 || owner === host.uid || owner === -1) return;
-  throw unavailable(
-    "tap-refused",
-    `The tap device ${device} belongs to another user`,
-    `Make it anew for yours: sudo ip link delete ${device} && ${makeTap(device)}`,
-  );
+  if (host.uid !== 0 && owner !== host.uid && owner !== -1) {
+    throw unavailable(
+      "tap-refused",
+      `The tap device ${device} belongs to another user`,
+      `Make it anew for yours: sudo ip link delete ${device} && ${tapCommand(device)}`,
+    );
+  }
+  checkUp(device, "tap device", host);
 }
 
 /**
@@ -101,12 +103,21 @@ export function checkVhost(device: string | undefined, host: NetworkHost): void 
   throw unavailable(
     "tap-missing",
     "-n vhost without a device makes one, which only root may",
-    `${makeTap("tap0")}, then name it: -n vhost:tap0`,
+    `${makeTap("tap0")}; then name it: -n vhost:tap0`,
   );
 }
 
 /** Linux: include/uapi/linux/if_tun.h. */
 const IFF_TAP = 0x0002;
+/** Linux: include/uapi/linux/if.h. */
+const IFF_UP = 0x1;
+
+/** Nothing passes through a device that is down, and nobody would say so. */
+function checkUp(device: string, kind: string, host: NetworkHost): void {
+  const flags = Number.parseInt(read(place(host)(`/sys/class/net/${device}/flags`)) ?? "", 16);
+  if (Number.isNaN(flags) || (flags & IFF_UP) !== 0) return;
+  throw unavailable("device-down", `The ${kind} ${device} is down`, `Switch it on: sudo ip link set ${device} up`);
+}
 
 function checkTun(host: NetworkHost): void {
   const path = place(host)("/dev/net/tun");
@@ -126,7 +137,20 @@ function checkPlatform(mode: string, { platform }: NetworkHost): void {
   throw unavailable("network-unavailable", `-n ${mode} needs Linux`, "Use -n nat, or a network of instances: -n NAME");
 }
 
-/** Whether the helper's rules do not allow a bridge: the last one that names it or `all` counts, and none is a no. */
+/** Where distributions' helpers have their rules. */
+const RULES = "/etc/qemu/bridge.conf";
+
+/**
+ * The helper's rules, undefined where they cannot be read. Without the file, it refuses all; a helper that somebody has built
+ * has it in another place.
+ */
+function rulesOf(helper: string, at: (path: string) => string): string | undefined {
+  const path = at(RULES);
+  if (exists(path)) return read(path);
+  return /^\/usr\/lib(exec)?\//.test(helper) ? "" : undefined;
+}
+
+/** Whether the helper's rules do not allow a bridge: it takes one that names it or `all`, and none is a no. */
 function isRuledOut(bridge: string, rules: string | undefined): boolean {
   // Often readable by root alone, as the helper is: then it is the helper's to say.
   if (rules === undefined || /^\s*include\s/m.test(rules)) return false;
@@ -142,7 +166,11 @@ function makeBridge(bridge: string): string {
 }
 
 function makeTap(device: string): string {
-  return `Make it for your user: sudo ip tuntap add dev ${device} mode tap user $USER && sudo ip link set ${device} up`;
+  return `Make it for your user: ${tapCommand(device)}`;
+}
+
+function tapCommand(device: string): string {
+  return `sudo ip tuntap add dev ${device} mode tap user $USER && sudo ip link set ${device} up`;
 }
 
 function place({ root = "/" }: NetworkHost): (path: string) => string {

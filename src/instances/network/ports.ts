@@ -124,7 +124,8 @@ function explain(
   { problem, root }: { problem: unknown; root: string },
 ): CapstanError {
   const where = `${protocol} port ${hostPort}${address === "" ? "" : ` of ${address}`}`;
-  const another = `-f ${hostPort < 1024 ? hostPort + 8000 : hostPort + 1}:${guestPort}`;
+  const guest = `${guestPort}${protocol === "udp" ? "/udp" : ""}`;
+  const another = `-f ${hostPort < 1024 ? hostPort + 8000 : hostPort + 1}:${guest}`;
   const options = { exitCode: ExitCode.unavailable, cause: problem } as const;
   if (isErrno(problem, "EACCES", "EPERM")) {
     return new CapstanError(`You may not listen on ${where} of this machine: ports below 1024 are closed to you`, {
@@ -145,7 +146,7 @@ function explain(
   return new CapstanError(`Cannot listen on ${where} of this machine: ${describe(holder)}`, {
     ...options,
     code: "port-in-use",
-    hint: `${holder?.kind === "instance" ? `Stop that one (capstan stop ${holder.name}), choose` : "Choose"} another host port (${another}), or let a free one be chosen (-f :${guestPort}).`,
+    hint: `${holder?.kind === "instance" ? `Stop that one (capstan stop ${holder.name}), choose` : "Choose"} another host port (${another}), or let a free one be chosen (-f :${guest}).`,
   });
 }
 

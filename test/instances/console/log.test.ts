@@ -273,27 +273,41 @@ describe("times", () => {
   }
 
   test.each([
-    [-1, "abc"],
-    [0, "abc"],
-    [1, "bc"],
-    [10, "bc"],
-    [15, "c"],
-    [20, "c"],
+    [-1, "a\nb\nc\n"],
+    [0, "a\nb\nc\n"],
+    [1, "b\nc\n"],
+    [10, "b\nc\n"],
+    [15, "c\n"],
+    [20, "c\n"],
     [25, ""],
   ])("since %i s: %j", async (since, expected) => {
-    for (const maxBytes of [1, 2, 100]) {
+    for (const maxBytes of [2, 4, 100]) {
       const folder = newFolder();
       const start = sayAt(
         folder,
         [
-          [0, "a"],
-          [10, "b"],
-          [20, "c"],
+          [0, "a\n"],
+          [10, "b\n"],
+          [20, "c\n"],
         ],
         { maxBytes, files: 9 },
       );
       expect(await read({ folder, since: start + since * 1000 })).toBe(expected);
     }
+  });
+
+  test.each([
+    [1, "half a line\nmore\n$ "],
+    [11, "$ "],
+    [21, ""],
+  ])("since %i s, a line that was begun before is told from its beginning: %j", async (since, expected) => {
+    const folder = newFolder();
+    const start = sayAt(folder, [
+      [0, "whole\nhalf a"],
+      [10, " line\nmore\n"],
+      [20, "$ "],
+    ]);
+    expect(await read({ folder, since: start + since * 1000 })).toBe(expected);
   });
 
   test("of one start, without a restart in between", async () => {

@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { copyFromGuest, copyToGuest } from "../../../src/instances/guest/copy.ts";
 import {
   filePath,
@@ -66,6 +67,40 @@ describe("what a guest says of itself", () => {
   });
 });
 
+test.each([
+  [
+    "changes to another protocol",
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+    "guest-answer",
+  ],
+  ["announces an answer for ever", "HTTP/1.1 100 Continue\r\n\r\n".repeat(1000), "guest-unreachable"],
+  ["has headers without an end", `HTTP/1.1 200 OK\r\n${"A: b\r\n".repeat(100_000)}`, "guest-unreachable"],
+  ["speaks something else", "SSH-2.0-dropbear\r\n", "guest-unreachable"],
+])("a server that %s is an error", async (_, answer, code) => {
+  const { rest } = await rawGuest(answer);
+  await expect(rest.json("/os/name")).rejects.toMatchObject({ code });
+});
+
+test("a request that is interrupted ends with that, and not with the process", async () => {
+  const ending = new AbortController();
+  const { rest } = await rawGuest("", ending);
+  const asking = rest.json("/os/name");
+  setTimeout(() => ending.abort(), 50);
+  await expect(asking).rejects.toMatchObject({ code: "interrupted" });
+});
+
+/** A server that says the same to everyone, whatever they ask. */
+async function rawGuest(answer: string, { signal } = new AbortController()) {
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.on("data", () => socket.write(answer));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  return { rest: new GuestRest({ name: "web", host: "127.0.0.1", port }, signal) };
+}
+
 function flood(response: ServerResponse): void {
   const chunk = Buffer.alloc(1 << 20, " ");
   const more = () => {
@@ -106,16 +141,71 @@ describe("files of a guest", () => {
     expect(readFileSync(join(into, "renamed"), "utf8")).toBe("two");
   });
 
-  test.each(["..", "a/b", ""])("named '%s' by a hostile guest are not written", async (name) => {
-    const { server, rest } = await guest({ "/d": undefined });
+  test.each(["..", "a/b", "", "a\0b", "\ud800", "n".repeat(256)])(
+    "named '%s' by a hostile guest are not written",
+    async (name) => {
+      const { server, rest } = await guest({ "/d": undefined });
+      server.answer = (request, response) => {
+        if (request.url?.includes("LISTSTATUS") !== true) return false;
+        send(response, 200, [{ pathSuffix: name, type: "FILE", length: 1 }]);
+        return true;
+      };
+      const copying = copyFromGuest(rest, "/d", join(folder, "hostile"));
+      if (name === "..") await copying;
+      else await expect(copying).rejects.toMatchObject({ code: "guest-answer" });
+    },
+  );
+
+  test("of one name, a file and a folder, are refused", async () => {
+    const { server, rest } = await guest({ "/d": undefined, "/d/a": "x" });
     server.answer = (request, response) => {
       if (request.url?.includes("LISTSTATUS") !== true) return false;
-      send(response, 200, [{ pathSuffix: name, type: "FILE", length: 1 }]);
+      send(
+        response,
+        200,
+        ["FILE", "DIRECTORY"].map((type) => ({ pathSuffix: "a", type, length: 1 })),
+      );
       return true;
     };
-    const copying = copyFromGuest(rest, "/d", join(folder, "hostile"));
-    if (name === "..") await copying;
-    else await expect(copying).rejects.toMatchObject({ code: "guest-answer" });
+    const copying = copyFromGuest(rest, "/d", join(folder, "twice"));
+    await expect(copying).rejects.toMatchObject({
+      code: "guest-answer",
+      message: expect.stringContaining("'a' twice"),
+    });
+  });
+
+  test("whose names are as long as any are come out too", async () => {
+    const name = "n".repeat(255);
+    const { rest } = await guest({ "/d": undefined, [`/d/${name}`]: "x" });
+    await copyFromGuest(rest, "/d", join(folder, "long"));
+    expect(readFileSync(join(folder, "long", name), "utf8")).toBe("x");
+  });
+
+  test("without an end are given up, and nothing of them stays", async () => {
+    const { server, rest } = await guest({ "/f": "content" });
+    server.answer = (request, response) => {
+      if (request.url?.endsWith("op=GET") !== true) return false;
+      flood(response);
+      return true;
+    };
+    const into = join(folder, "endless");
+    mkdirSync(into);
+    const copying = copyFromGuest(rest, "/f", into);
+    await expect(copying).rejects.toMatchObject({ code: "guest-answer", message: expect.stringContaining("no end") });
+    expect(readdirSync(into)).toEqual([]);
+  });
+
+  test("never come into the folder above the one that was named", async () => {
+    const { server, rest } = await guest();
+    server.answer = (request, response) => {
+      const isListing = request.url?.includes("LISTSTATUS") === true;
+      send(response, 200, isListing ? [] : { pathSuffix: "x", type: "DIRECTORY" });
+      return true;
+    };
+    const into = join(folder, "below");
+    mkdirSync(into);
+    await copyFromGuest(rest, "/a/b/..", into);
+    expect(readdirSync(into)).toEqual(["a"]);
   });
 
   test("that come cut off leave what was there before", async () => {

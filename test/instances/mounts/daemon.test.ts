@@ -54,6 +54,13 @@ describe("the program", () => {
     else await expect(old).rejects.toMatchObject({ code: "virtiofsd-needs-root", exitCode: 69 });
   });
 
+  testUnless(onLinux)("the old one of QEMU is known by how it refuses those who are not root", async () => {
+    const path = fake("");
+    writeFileSync(path, "#!/bin/sh\necho 'setgroups() failed with error=1:Operation not permitted' >&2\nexit 1\n");
+    if (process.getuid?.() === 0) expect(await find(path)).toMatchObject({ kind: "c" });
+    else await expect(find(path)).rejects.toMatchObject({ code: "virtiofsd-needs-root", exitCode: 69 });
+  });
+
   test.each(["/nothing", "."])("that is named and none: %s", async (path) => {
     await expect(find(path)).rejects.toMatchObject({ code: "virtiofsd-not-found", exitCode: 69 });
   });

@@ -5,9 +5,10 @@ import { checkBridge, checkTap, checkVhost, type NetworkHost } from "../../../sr
 import { temporaryFolder } from "../../hypervisors/tiny-guest.ts";
 
 /** A machine with these files; a path that ends in a slash is a folder. */
-function machine(files: Readonly<Record<string, string>>, changes: Partial<NetworkHost> = {}): NetworkHost {
+function machine(files: Readonly<Record<string, string | undefined>>, changes: Partial<NetworkHost> = {}): NetworkHost {
   const root = temporaryFolder();
   for (const [path, text] of Object.entries(files)) {
+    if (text === undefined) continue;
     const full = join(root, path);
     mkdirSync(path.endsWith("/") ? full : dirname(full), { recursive: true });
     if (!path.endsWith("/")) writeFileSync(full, text);
@@ -17,6 +18,9 @@ function machine(files: Readonly<Record<string, string>>, changes: Partial<Netwo
 }
 
 const BRIDGE = { "/sys/class/net/br0/bridge/": "", "/helper": "suid", "/etc/qemu/bridge.conf": "allow br0\n" };
+const HELPER = "/usr/lib/qemu/qemu-bridge-helper";
+/** Nobody can read a folder as a file, not even root. */
+const UNREADABLE = { "/etc/qemu/bridge.conf/": "" };
 const TAP = { "/dev/net/tun": "", "/sys/class/net/tap0/tun_flags": "0x1002\n", "/sys/class/net/tap0/owner": "1000\n" };
 const VHOST = { ...TAP, "/dev/vhost-net": "" };
 
@@ -34,6 +38,10 @@ describe("what is there is let pass", () => {
     ],
     [
       "rules that only the helper may read",
+      () => checkBridge("br0", "/helper", machine({ ...BRIDGE, "/etc/qemu/bridge.conf": undefined, ...UNREADABLE })),
+    ],
+    [
+      "rules of a helper that somebody has built, and that lie elsewhere",
       () => checkBridge("br0", "/helper", machine({ "/sys/class/net/br0/bridge/": "", "/helper": "suid" })),
     ],
     [
@@ -42,13 +50,16 @@ describe("what is there is let pass", () => {
         checkBridge("br0", "/helper", machine({ ...BRIDGE, "/etc/qemu/bridge.conf": "include /etc/qemu/mine.conf\n" })),
     ],
     [
-      "root, without any rules",
-      () =>
-        checkBridge("br0", "/helper", machine({ ...BRIDGE, "/helper": "", "/etc/qemu/bridge.conf": "" }, { uid: 0 })),
+      "root, with a helper without rights",
+      () => checkBridge("br0", "/helper", machine({ ...BRIDGE, "/helper": "" }, { uid: 0 })),
     ],
     ["a tap device of the user", () => checkTap("tap0", machine(TAP))],
     ["a tap device of nobody", () => checkTap("tap0", machine({ ...TAP, "/sys/class/net/tap0/owner": "-1\n" }))],
-    ["a tap device that root makes", () => checkTap("tap1", machine(TAP, { uid: 0 }))],
+    [
+      "a tap device of another user, for root",
+      () => checkTap("tap0", machine({ ...TAP, "/sys/class/net/tap0/owner": "7\n" }, { uid: 0 })),
+    ],
+    ["a tap device that is up", () => checkTap("tap0", machine({ ...TAP, "/sys/class/net/tap0/flags": "0x1003\n" }))],
     ["vhost with a device", () => checkVhost("tap0", machine(VHOST))],
     ["vhost without one, for root", () => checkVhost(undefined, machine(VHOST, { uid: 0 }))],
   ])("%s", (_, check) => {
@@ -94,6 +105,36 @@ describe("what is missing is told, with the command that cures it", () => {
       () => checkBridge("br0", "/helper", machine({ ...BRIDGE, "/etc/qemu/bridge.conf": "deny br0\nallow all\n" })),
       "bridge-refused",
       "bridge.conf",
+    ],
+    [
+      "no rules, for root too",
+      () => checkBridge("br0", HELPER, machine({ "/sys/class/net/br0/bridge/": "", [HELPER]: "suid" }, { uid: 0 })),
+      "bridge-refused",
+      "mkdir -p /etc/qemu && echo 'allow br0'",
+    ],
+    [
+      "empty rules, for root too",
+      () => checkBridge("br0", "/helper", machine({ ...BRIDGE, "/etc/qemu/bridge.conf": "" }, { uid: 0 })),
+      "bridge-refused",
+      "echo 'allow br0'",
+    ],
+    [
+      "a bridge that is down",
+      () => checkBridge("br0", "/helper", machine({ ...BRIDGE, "/sys/class/net/br0/flags": "0x1002\n" })),
+      "device-down",
+      "sudo ip link set br0 up",
+    ],
+    [
+      "no such tap device, for root too",
+      () => checkTap("tap1", machine(TAP, { uid: 0 })),
+      "tap-missing",
+      "ip tuntap add",
+    ],
+    [
+      "a tap device that is down",
+      () => checkTap("tap0", machine({ ...TAP, "/sys/class/net/tap0/flags": "0x1002\n" }, { uid: 0 })),
+      "device-down",
+      "sudo ip link set tap0 up",
     ],
     ["no tap devices at all", () => checkTap("tap0", machine({})), "tap-refused", "modprobe tun"],
     ["no such tap device", () => checkTap("tap1", machine(TAP)), "tap-missing", "ip tuntap add dev tap1 mode tap user"],

@@ -67,7 +67,10 @@ describe("ports that are asked for", () => {
     const socket = createSocket("udp4");
     await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
     const forward = { ...tcp(socket.address().port), protocol: "udp" } as const;
-    await expect(checkPorts([forward], temporaryFolder())).rejects.toMatchObject({ code: "port-in-use" });
+    await expect(checkPorts([forward], temporaryFolder())).rejects.toMatchObject({
+      code: "port-in-use",
+      hint: expect.stringMatching(/\(-f \d+:80\/udp\).*\(-f :80\/udp\)/),
+    });
     socket.close();
   });
 

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomically } from "../../../support/atomic.ts";
 import { isRecord } from "../../../support/records.ts";
+import { readRegularFile } from "../../../support/regular-file.ts";
 
 /** The folder of a network that has a hub: `$CAPSTAN_ROOT/networks/NAME`, gone with the hub. */
 export function networkFolder(root: string, network: string): string {
@@ -30,7 +30,7 @@ export async function writeHubFile(folder: string, socket: string): Promise<void
 /** Where the hub of this folder listens; undefined when there is none, or none yet. */
 export function readHubFile(folder: string): string | undefined {
   try {
-    const value: unknown = JSON.parse(readFileSync(hubFilePath(folder), "utf8").slice(0, 1 << 16));
+    const value: unknown = JSON.parse(readRegularFile(hubFilePath(folder), { limit: 1 << 16 }).toString("utf8"));
     return isRecord(value) && typeof value.socket === "string" ? value.socket : undefined;
   } catch {
     return undefined;
