@@ -12,6 +12,11 @@ export interface BlockDevice {
    * May be less than the truth, so that one call stays short: ask again from where the answer ended.
    */
   zeroRun?(offset: number, limit: number): number;
+  /**
+   * How many bytes of data, in one pass over the disk, the file under it can hold at most: where its tables lead to more,
+   * they name the same places again and again. Undefined where any number is possible.
+   */
+  readonly mostData?: number | undefined;
 }
 
 export interface WritableBlockDevice extends BlockDevice {
@@ -48,6 +53,10 @@ export class ReadWindow implements BlockDevice {
   read(target: Uint8Array, offset: number): void {
     checkRange(this.size, offset, target.length);
     this.#device.read(target, this.#start + offset);
+  }
+
+  get mostData(): number | undefined {
+    return this.#device.mostData;
   }
 
   zeroRun(offset: number, limit: number): number {

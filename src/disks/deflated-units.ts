@@ -1,7 +1,9 @@
+import { setImmediate } from "node:timers/promises";
 import { deflate, deflateRaw, type ZlibOptions } from "node:zlib";
-import { isZero } from "../support/bytes.ts";
+import { isZero, MiB } from "../support/bytes.ts";
 import { checkAborted } from "../support/errors.ts";
 import type { BlockDevice } from "./block-device.ts";
+import { dataMeter } from "./plausible.ts";
 
 /** One unit of a disk that is not all zeros. */
 export interface DeflatedUnit {
@@ -25,11 +27,12 @@ export interface DeflateOptions {
 
 /** Enough to keep Node's four helper threads busy while one thread writes. */
 const AT_ONCE = 12;
+const BYTES_BETWEEN_PAUSES = 8 * MiB;
 
 /** Compresses a disk unit by unit, several at once, and yields them in order. Units of zeros are left out. */
 export async function* deflatedUnits(device: BlockDevice, options: DeflateOptions): AsyncGenerator<DeflatedUnit> {
   const queue: Promise<DeflatedUnit>[] = [];
-  for (const { index, plain } of units(device, options)) {
+  for await (const { index, plain } of units(device, options)) {
     queue.push(pack(index, plain, options));
     // Errors are met where the unit's turn comes.
     queue.at(-1)?.catch(() => {});
@@ -42,14 +45,29 @@ export async function* deflatedUnits(device: BlockDevice, options: DeflateOption
   for (const rest of queue) yield await rest;
 }
 
-function* units(device: BlockDevice, { unitSize }: DeflateOptions): Generator<{ index: number; plain: Buffer }> {
-  for (let at = 0; at < device.size; ) {
+interface Unit {
+  readonly index: number;
+  readonly plain: Buffer;
+}
+
+/** Zeros are passed over with pauses: an interruption would not be noticed in a vast empty disk. */
+async function* units(device: BlockDevice, { unitSize, signal }: DeflateOptions): AsyncGenerator<Unit> {
+  const count = dataMeter(device);
+  for (let at = 0, lastPause = 0; at < device.size; ) {
+    if (at - lastPause >= BYTES_BETWEEN_PAUSES) {
+      lastPause = at;
+      await setImmediate();
+      checkAborted(signal);
+    }
     const zeros = device.zeroRun?.(at, device.size - at) ?? 0;
     const skipped = zeros - (zeros % unitSize);
     if (skipped > 0) {
       at += skipped;
+      // A look into the tables of a vast empty disk takes as long as reading some data.
+      lastPause = Number.NEGATIVE_INFINITY;
       continue;
     }
+    count(unitSize);
     const plain = Buffer.alloc(unitSize);
     device.read(plain.subarray(0, Math.min(unitSize, device.size - at)), at);
     if (!isZero(plain)) yield { index: at / unitSize, plain };

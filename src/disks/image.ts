@@ -5,6 +5,7 @@ import { type BlockDevice, type Closable, ReadWindow, type WritableBlockDevice }
 import { eachNonZeroRun } from "./gather.ts";
 import { inspectLoader, type LoaderInfo } from "./loader.ts";
 import { type Partition, ROOT_PARTITION, readPartitionTable, SECTOR } from "./mbr.ts";
+import { dataMeter } from "./plausible.ts";
 import { type DiskFormat, type OpenDiskOptions, openDisk } from "./probe.ts";
 
 /** Where the file system starts is a multiple of this. */
@@ -35,6 +36,7 @@ export interface CopyOptions {
 export async function copyDevice(from: BlockDevice, to: WritableBlockDevice, options: CopyOptions = {}): Promise<void> {
   if (from.size > to.size) throw new RangeError(`a disk of ${from.size} bytes does not fit into one of ${to.size}`);
   const buffer = Buffer.allocUnsafe(Math.min(COPY_SIZE, from.size));
+  const count = dataMeter(from);
   let lastPause = 0;
   for (let at = 0; at < from.size; ) {
     checkAborted(options.signal);
@@ -46,6 +48,7 @@ export async function copyDevice(from: BlockDevice, to: WritableBlockDevice, opt
     } else {
       // Chunks end at multiples of their size, so that clusters are not torn.
       const chunk = buffer.subarray(0, Math.min(COPY_SIZE - (at % COPY_SIZE), from.size - at));
+      count(chunk.length);
       from.read(chunk, at);
       eachNonZeroRun(chunk, { offset: at, unit: SPARSE_UNIT }, (run, offset) => to.write(run, offset));
       at += chunk.length;

@@ -1,4 +1,5 @@
 import { existsSync, renameSync, rmSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import type { BlockDevice, Closable, WritableBlockDevice } from "../disks/block-device.ts";
 import { copyDevice } from "../disks/image.ts";
 import { writeCompressedQcow2 } from "../disks/qcow2/compressed.ts";
@@ -8,10 +9,10 @@ import { createVdi } from "../disks/vdi/writer.ts";
 import { createVhd } from "../disks/vhd/writer.ts";
 import { writeStreamVmdk } from "../disks/vmdk/stream.ts";
 import { createVmdk } from "../disks/vmdk/writer.ts";
-import { temporaryBeside } from "../support/atomic.ts";
+import { checkReplaceable, temporaryBeside } from "../support/atomic.ts";
 import { MiB, roundUp } from "../support/bytes.ts";
 import type { Context } from "../support/context.ts";
-import { CapstanError, ExitCode } from "../support/errors.ts";
+import { CapstanError, doing, ExitCode } from "../support/errors.ts";
 import { writeGceTarball } from "./gce.ts";
 import { writeOva } from "./ova/ova.ts";
 import type { OvaFlavour } from "./ova/ovf.ts";
@@ -55,28 +56,53 @@ const USUAL_MACHINE: OvaMachine = { name: "image", flavour: "virtualbox", memory
 
 /**
  * Writes a disk in another format: beside the place, and renamed when it is complete.
- * @throws CapstanError `file-exists` (73), `disk-size`, and those of the operating system
+ * @throws CapstanError `file-exists` (73), `not-a-file`, `no-such-folder` (73), `disk-size`, and those of the operating system
  */
 export async function exportDisk(input: ExportInput, context: Context): Promise<void> {
-  const { path, force } = input;
-  if (!force && existsSync(path)) {
-    throw new CapstanError(`${path} exists already`, {
-      code: "file-exists",
-      hint: "Choose another name with --output, or overwrite it with --force.",
-      exitCode: ExitCode.cannotCreate,
-    });
-  }
+  const { path } = input;
+  checkPlace(input);
   const temporary = temporaryBeside(path);
   try {
     await write(input, temporary, context);
-    renameSync(temporary, path);
+    doing(`Writing ${path}`, () => renameSync(temporary, path));
+  } catch (error) {
+    throw nameFinally(error, { temporary, path });
   } finally {
-    rmSync(temporary, { force: true });
+    // A name that is too long cannot even be removed.
+    if (existsSync(temporary)) rmSync(temporary);
   }
 }
 
+function checkPlace({ path, force }: ExportInput): void {
+  const folder = dirname(path);
+  if (!existsSync(folder)) {
+    throw new CapstanError(`The folder ${folder} does not exist`, {
+      code: "no-such-folder",
+      hint: "Make it first, or choose another place with --output.",
+      exitCode: ExitCode.cannotCreate,
+    });
+  }
+  checkReplaceable(path);
+  if (force || !existsSync(path)) return;
+  throw new CapstanError(`${path} exists already`, {
+    code: "file-exists",
+    hint: "Choose another name with --output, or overwrite it with --force.",
+    exitCode: ExitCode.cannotCreate,
+  });
+}
+
+/** The temporary name says nothing to anybody. */
+function nameFinally(error: unknown, { temporary, path }: { readonly temporary: string; readonly path: string }) {
+  if (!(error instanceof CapstanError) || !error.message.includes(temporary)) return error;
+  const { code, exitCode, details } = error;
+  const hint = FULL.has(code) ? "Choose a place on another disk with --output." : error.hint;
+  return new CapstanError(error.message.replaceAll(temporary, path), { code, exitCode, details, hint, cause: error });
+}
+
+const FULL: ReadonlySet<string> = new Set(["os-enospc", "os-efbig", "os-edquot"]);
+
 async function write(
-  { device, format, compress, machine }: ExportInput,
+  { device, path: finalPath, format, compress, machine }: ExportInput,
   path: string,
   context: Context,
 ): Promise<void> {
@@ -86,6 +112,7 @@ async function write(
     reporter.report({ kind: "progress", text: "Exporting", done: Math.min(done, total), total, unit: "bytes" });
   const seconds = Math.floor(context.now().getTime() / 1000);
   const size = total;
+  const fileName = basename(finalPath);
   switch (format) {
     case "raw":
       return await copyTo(createRaw(path, { size }), device, { signal, onProgress });
@@ -94,9 +121,9 @@ async function write(
       await writeCompressedQcow2(device, path, { signal, onProgress });
       return;
     case "vmdk":
-      return await copyTo(createVmdk(path, { size }), device, { signal, onProgress });
+      return await copyTo(createVmdk(path, { size, fileName }), device, { signal, onProgress });
     case "vmdk-stream":
-      await writeStreamVmdk(device, path, { signal, onProgress });
+      await writeStreamVmdk(device, path, { fileName, signal, onProgress });
       return;
     case "vdi":
       return await copyTo(createVdi(path, { size }), device, { signal, onProgress });

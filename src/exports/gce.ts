@@ -1,8 +1,10 @@
-import { createWriteStream, rmSync } from "node:fs";
+import { createWriteStream, existsSync, rmSync } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { setImmediate } from "node:timers/promises";
 import { createGzip } from "node:zlib";
 import type { BlockDevice } from "../disks/block-device.ts";
+import { dataMeter } from "../disks/plausible.ts";
 import { encodeSparseHeader, paddingOf, type SparseRun } from "../packages/tar/layout.ts";
 import { GiB, isZero, KiB, MiB, roundUp } from "../support/bytes.ts";
 import { checkAborted, withNoun } from "../support/errors.ts";
@@ -18,6 +20,7 @@ export interface GceOptions {
 /** Zeros are looked for, and left out, in units of this size. */
 const UNIT = 64 * KiB;
 const CHUNK = MiB;
+const STEPS_BETWEEN_PAUSES = 128;
 
 /**
  * Writes a disk as Google Compute Engine imports it, at a path where nothing is yet: a tar in GNU's old format, compressed
@@ -26,9 +29,13 @@ const CHUNK = MiB;
  */
 export async function writeGceTarball(device: BlockDevice, path: string, options: GceOptions): Promise<void> {
   try {
-    await pipeline(Readable.from(tarOf(device, options)), createGzip(), createWriteStream(path, { flags: "wx" }));
+    await pipeline(
+      Readable.from(tarOf(device, options)),
+      createGzip(),
+      createWriteStream(path, { flags: "wx", flush: true }),
+    );
   } catch (error) {
-    if (!isTaken(error)) rmSync(path, { force: true });
+    if (!isTaken(error) && existsSync(path)) rmSync(path);
     throw withNoun(error, `Writing ${path}`);
   }
 }
@@ -38,7 +45,8 @@ function isTaken(error: unknown): boolean {
 }
 
 async function* tarOf(device: BlockDevice, options: GceOptions): AsyncGenerator<Uint8Array> {
-  const runs = [...dataRuns(device, options.signal)];
+  const runs: SparseRun[] = [];
+  for await (const run of dataRuns(device, options.signal)) runs.push(run);
   const size = Math.max(GiB, roundUp(device.size, GiB));
   yield encodeSparseHeader({ name: "disk.raw", mode: 0o644, mtime: options.mtime }, { size, runs });
   let stored = 0;
@@ -58,21 +66,28 @@ async function* tarOf(device: BlockDevice, options: GceOptions): AsyncGenerator<
 /** Two blocks of zeros end a tar; the rest fills it up to the twenty blocks that GNU tar writes at once. */
 const END_SIZE = 1024;
 
-/** What of a disk is not zero, whole units at a time. */
-function* dataRuns(device: BlockDevice, signal: AbortSignal | undefined): Generator<SparseRun> {
+/** What of a disk is not zero, whole units at a time. With pauses, in which an interruption is noticed. */
+async function* dataRuns(device: BlockDevice, signal: AbortSignal | undefined): AsyncGenerator<SparseRun> {
   const buffer = Buffer.allocUnsafe(UNIT);
+  const count = dataMeter(device);
   let start = -1;
-  for (let at = 0; at < device.size; ) {
+  for (let at = 0, steps = 0; at < device.size; steps++) {
+    if (steps % STEPS_BETWEEN_PAUSES === 0) {
+      await setImmediate();
+      checkAborted(signal);
+    }
     const zeros = device.zeroRun?.(at, device.size - at) ?? 0;
     const skipped = zeros - (zeros % UNIT);
     const unit = buffer.subarray(0, Math.min(UNIT, device.size - at));
-    if (skipped === 0) device.read(unit, at);
+    if (skipped === 0) {
+      count(unit.length);
+      device.read(unit, at);
+    }
     const isData = skipped === 0 && !isZero(unit);
     if (isData && start < 0) start = at;
     if (!isData && start >= 0) {
       yield { offset: start, length: at - start };
       start = -1;
-      checkAborted(signal);
     }
     at += skipped > 0 ? skipped : unit.length;
   }

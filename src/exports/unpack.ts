@@ -1,5 +1,7 @@
+import { rmSync } from "node:fs";
 import type { Closable, WritableBlockDevice } from "../disks/block-device.ts";
 import { createRaw } from "../disks/raw.ts";
+import { decodeHeader as decodeVmdk, isVmdk } from "../disks/vmdk/layout.ts";
 import { readArchive } from "../packages/tar/archive.ts";
 import { ChunkReader } from "../packages/tar/chunk-reader.ts";
 import {
@@ -25,10 +27,40 @@ export interface UnpackDiskOptions {
 /**
  * Takes the disk out of an archive that holds one: the tarball of Google Compute Engine, or an OVA. It is written to
  * `target`, where nothing is yet, as it is in the archive, and sparse where it is zero. Of several disks the first one counts.
+ * A failure takes the file away again.
  *
  * Errors: CapstanError `no-disk-in-archive`, `archive-damaged`, `archive-too-large`, and those of reading.
  */
 export async function unpackDisk(archive: string, target: string, options: UnpackDiskOptions): Promise<void> {
+  await withDisk(archive, options, (reader, disk) => writeDisk(reader, target, { ...options, ...disk, archive }));
+}
+
+/** A disk in an archive; sizes in bytes. */
+export interface PackedDisk {
+  /** Of its file. */
+  readonly name: string;
+  readonly size: number;
+  /** As the guest sees it; null where its format does not say that at its start. */
+  readonly virtualSize: number | null;
+}
+
+/** Tells of the same disk without unpacking it. Errors: as of unpackDisk. */
+export async function describePackedDisk(
+  archive: string,
+  options: Pick<UnpackDiskOptions, "limit" | "signal">,
+): Promise<PackedDisk> {
+  return await withDisk(archive, options, async (reader, { name, size, runs }) => {
+    if (/\.(raw|img)$/i.test(name)) return { name, size, virtualSize: size };
+    const start = Buffer.from(runs[0]?.offset === 0 ? await reader.take(BLOCK_SIZE) : []);
+    return { name, size, virtualSize: isVmdk(start) ? decodeVmdk(start, archive).capacity * BLOCK_SIZE : null };
+  });
+}
+
+async function withDisk<T>(
+  archive: string,
+  options: Pick<UnpackDiskOptions, "limit" | "signal">,
+  work: (reader: ChunkReader, disk: DiskMap & { readonly name: string }) => Promise<T>,
+): Promise<T> {
   const reader = new ChunkReader(limited(readArchive(archive, options), archive, options.limit));
   try {
     for (;;) {
@@ -40,7 +72,7 @@ export async function unpackDisk(archive: string, target: string, options: Unpac
       const isFile = FILE_TYPES.includes(header.type);
       if (isFile && DISK_NAME.test(name)) {
         const map = await readMap(reader, { block, type: header.type, size: header.size, archive });
-        return await writeDisk(reader, target, { ...options, ...map, archive });
+        return await work(reader, { ...map, name });
       }
       if (header.type === TypeFlag.gnuSparse) await readMap(reader, { block, ...header, archive });
       await reader.skip(header.size + paddingOf(header.size));
@@ -53,8 +85,8 @@ export async function unpackDisk(archive: string, target: string, options: Unpac
 const FILE_TYPES: readonly string[] = [TypeFlag.file, TypeFlag.oldFile, TypeFlag.contiguousFile, TypeFlag.gnuSparse];
 const DISK_NAME = /\.(raw|vmdk|vdi|vhd|qcow2|img)$/i;
 const LARGEST_DISK = 65_536 * GiB;
-/** As many as a disk of a few TiB needs when every second unit of it is a hole. */
-const MOST_RUNS = 4_000_000;
+/** As many as a disk of 128 GiB needs when every second unit of 64 KiB is a hole; each takes some memory. */
+const MOST_RUNS = 1_000_000;
 
 interface DiskMap {
   readonly size: number;
@@ -115,8 +147,11 @@ async function writeDisk(
       }
     }
     disk.flush();
-  } finally {
     disk.close();
+  } catch (error) {
+    disk.close();
+    rmSync(target, { force: true });
+    throw error;
   }
 }
 

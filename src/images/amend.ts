@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync, readSync, renameSync, rmSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { PROVENANCE_SUFFIX } from "../compose/provenance.ts";
 import type { BlockDevice, WritableBlockDevice } from "../disks/block-device.ts";
 import { createDisk } from "../disks/create.ts";
@@ -84,7 +84,9 @@ async function writeLike(like: string, path: string, change: Change, context: Co
   const time = Math.floor(context.now().getTime() / 1000);
   const { size } = change;
   const fixed = format === "vpc" && isFixedVhd(like);
-  const disk = fixed ? createVhd(path, { size, type: "fixed", time }) : createDisk(path, { format, size, time });
+  const disk = fixed
+    ? createVhd(path, { size, type: "fixed", time })
+    : createDisk(path, { format, size, time, fileName: basename(like) });
   try {
     await change.write(disk, context);
     disk.flush();

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { FileEntry, FileTree, TreeEntry } from "../filesystems/filetree.ts";
 import { openContent } from "../filesystems/tree-space.ts";
 import { type WalkedEntry, walk } from "../filesystems/tree-walk.ts";
@@ -19,11 +20,11 @@ export interface Difference {
  * Compares two trees entry by entry, in the order of the paths. Contents are compared byte by byte where the sizes are equal.
  * Modes count only where both file systems keep them; times and owners do not count.
  */
-export function diffTrees(
+export async function diffTrees(
   before: FileTree,
   after: FileTree,
   options: { readonly modes: boolean; readonly signal: AbortSignal },
-): readonly Difference[] {
+): Promise<readonly Difference[]> {
   const older = new Map(entriesOf(before));
   const differences: Difference[] = [];
   for (const [path, entry] of entriesOf(after)) {
@@ -35,7 +36,7 @@ export function diffTrees(
       differences.push({ path, change: "added", type, before: null, after: sizeOf(entry) });
       continue;
     }
-    const what = changeOf(path, { old, entry }, options);
+    const what = await changeOf(path, { old, entry }, options);
     if (what !== undefined)
       differences.push({ path, change: "changed", type, before: sizeOf(old), after: sizeOf(entry), what });
   }
@@ -58,31 +59,34 @@ interface Pair {
   readonly entry: TreeEntry;
 }
 
-function changeOf(
+async function changeOf(
   path: string,
   { old, entry }: Pair,
   { modes, signal }: { readonly modes: boolean; readonly signal: AbortSignal },
-): Difference["what"] {
+): Promise<Difference["what"]> {
   if (old.type !== entry.type) return "type";
   if (old.type === "symlink" && entry.type === "symlink") return old.target === entry.target ? undefined : "target";
-  if (old.type === "file" && entry.type === "file" && !sameContent(path, { a: old, b: entry }, signal))
+  if (old.type === "file" && entry.type === "file" && !(await sameContent(path, { a: old, b: entry }, signal)))
     return "content";
   return modes && old.mode !== entry.mode ? "mode" : undefined;
 }
 
 const PIECE = MiB;
+const BETWEEN_PAUSES = 32 * PIECE;
 
-function sameContent(
+/** With pauses, in which an interruption is noticed: a file of a forged image may be all but endless. */
+async function sameContent(
   path: string,
   { a, b }: { readonly a: FileEntry; readonly b: FileEntry },
   signal: AbortSignal,
-): boolean {
+): Promise<boolean> {
   if (a.size !== b.size) return false;
   const [left, right] = [openContent(path, a), openContent(path, b)];
   try {
     const length = Math.min(PIECE, a.size);
     const [one, other] = [Buffer.allocUnsafe(length), Buffer.allocUnsafe(length)];
     for (let at = 0; at < a.size; at += length) {
+      if (at > 0 && at % BETWEEN_PAUSES === 0) await setImmediate();
       checkAborted(signal);
       const count = Math.min(length, a.size - at);
       left.read(one.subarray(0, count), at);

@@ -22,7 +22,7 @@ export function squarify(sizes: readonly number[], box: Box): readonly Box[] {
     const end = rowEnd(sizes, { start, side, scale });
     const row = sizes.slice(start, end);
     const { placed, left } = placeRow(row, scale, rest);
-    boxes.push(...placed);
+    for (const one of placed) boxes.push(one);
     rest = left;
     start = end;
   }

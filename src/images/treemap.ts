@@ -129,7 +129,7 @@ class Colours {
     const sizes = new Map<string, number>();
     const pending = [root];
     for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
-      pending.push(...node.children);
+      for (const child of node.children) pending.push(child);
       if (node.type === "file" && node.size > 0) {
         const group = groupOf(node);
         sizes.set(group, (sizes.get(group) ?? 0) + node.size);

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { lstatSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { formatSize } from "../../src/support/bytes.ts";
 import { lacksGuests, SMALL } from "../support/guest.ts";
 import { describeUnless, lacksProgram } from "../support/machine.ts";
 import { repository, Sandbox } from "../support/sandbox.ts";
@@ -49,6 +50,19 @@ describe("info", () => {
     ["app", "app: QCOW2\n"],
   ])("%s", async (file, start) => {
     expect((await sandbox.ok(["info", file], here)).startsWith(start)).toBe(true);
+  });
+
+  test("an ELF file: a program's kind, a kernel's version", async () => {
+    expect(await sandbox.json(["info", "root/hello"], here)).toMatchObject({
+      kind: "ELF, a kernel or a program",
+      elf: { machine: "x86-64", kind: "static", interpreter: null, kernel: null, version: null },
+    });
+    expect(await sandbox.ok(["info", "root/hello"], here)).toMatch(/^program {7}static, x86-64$/m);
+    expect(await sandbox.ok(["info", "store/repository/app/app.elf"], here)).toMatch(
+      /^kernel {8}Capstan's demo kernel [\d.]+, x86-64$/m,
+    );
+    sandbox.write({ "bad.elf": "\x7fELF and no more" });
+    expect(await sandbox.json(["info", "bad.elf"], here)).toMatchObject({ elf: null });
   });
 
   test("a file comes before an image of the store", async () => {
@@ -173,6 +187,14 @@ describe("image diff", () => {
     expect(stdout).toMatch(/1 path added, 2 removed, 1 changed; -/);
   });
 
+  test("sizes that differ by little are told in bytes", async () => {
+    sandbox.write({ "long/file": "x".repeat(100_000), "longer/file": "x".repeat(100_001) });
+    for (const name of ["long", "longer"]) {
+      await sandbox.ok(["compose", name, name, "-l", "builtin", "-c", "/x", "--no-check"], here);
+    }
+    expect(await sandbox.ok(["image", "diff", "long", "longer"])).toMatch(/^~ +100000 -> 100001 B {2}\/file$/m);
+  });
+
   test("of an image and itself", async () => {
     const { stdout, code } = await sandbox.run(["image", "diff", "app", "app", "--exit-code"]);
     expect([stdout, code]).toEqual(["The images hold the same.\n", 0]);
@@ -219,6 +241,16 @@ describe("image sbom", () => {
     }
   });
 
+  test.each([
+    ["sbom", "-o"],
+    ["du", "--svg"],
+  ])("%s %s never takes the place of a device", async (command, flag) => {
+    symlinkSync("/dev/null", sandbox.path(`device-${command}`));
+    const { code, stderr } = await sandbox.run(["image", command, "app", flag, `device-${command}`], here);
+    expect([code, stderr]).toEqual([73, expect.stringContaining("is no regular file")]);
+    expect(lstatSync(sandbox.path(`device-${command}`)).isSymbolicLink()).toBe(true);
+  });
+
   test("goes into a file", async () => {
     const { stdout, stderr } = await sandbox.run(["image", "sbom", "app", "-o", "app.spdx.json"], here);
     expect(stdout).toBe("");
@@ -236,7 +268,12 @@ describe("disks in archives", () => {
     ["app.ova", "OVA", "vmdk"],
     ["app.tar.gz", "GCE tarball", "raw"],
   ])("%s is told, and imported", async (file, kind, format) => {
-    expect(await sandbox.ok(["info", file], here)).toBe(`${file}: ${kind}\n`);
+    const { virtualSize } = (await sandbox.json(["image", "inspect", "app"])) as { virtualSize: number };
+    const size = kind === "OVA" ? virtualSize : 2 ** 30;
+    expect(await sandbox.ok(["info", file], here)).toMatch(
+      new RegExp(`^${file}: ${kind}\nsize .*\ndisk .*, ${formatSize(size)} for the guest\n$`),
+    );
+    expect(await sandbox.json(["info", file], here)).toMatchObject({ kind, disk: { virtualSize: size } });
     const name = `from-${format}`;
     expect(await sandbox.json(["import", name, file], here)).toMatchObject({ name, format });
     expect(await sandbox.json(["image", "diff", "app", name])).toMatchObject({ commandLine: null, files: [] });

@@ -87,6 +87,13 @@ describe("hostile", () => {
     expect((await failureOf(() => unpack(...parts))).code).toBe(code);
   });
 
+  test("a disk that is cut off leaves no file behind", async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, "a.tar"), Buffer.concat([file("disk.raw", 5000), block("x")]));
+    await failureOf(() => unpackDisk(join(folder, "a.tar"), join(folder, "out"), options));
+    expect(existsSync(join(folder, "out"))).toBe(false);
+  });
+
   test("more than the limit", async () => {
     const folder = temporaryFolder();
     const path = join(folder, "a.tar.gz");

@@ -16,11 +16,13 @@ const cases: readonly (readonly [string, Uint8Array | string, object])[] = [
   ["a raw disk that does not boot", Buffer.alloc(1 << 20), { name: "", isDisk: false, isRunnable: false }],
   ["a text", "hello", { name: "", isRunnable: false }],
   ["nothing", "", { name: "", isRunnable: false }],
-  ["a kernel", "\x7fELF…", { ...runnable, isDisk: false }],
+  ["a kernel", "\x7fELF…", { ...runnable, isDisk: false, isElf: true }],
   ["an OVA", header("a.ovf"), { ...runnable, name: "OVA", isArchive: true }],
   ["another tar", header("a.txt"), { name: "tar", isRunnable: false, isArchive: true }],
   ["Google's tarball", gzipSync(header("disk.raw")), { ...runnable, name: "GCE tarball", isArchive: true }],
-  ["a package", gzipSync(header("meta/package.yaml")), { name: "gzip", isRunnable: false }],
+  ["a package", gzipSync(header("meta/package.yaml")), { name: "a package", isRunnable: false }],
+  ["VHDX", Buffer.from("vhdxfile"), { name: expect.stringContaining("VHDX"), isRunnable: false, isDisk: false }],
+  ["a jar", "PK\x03\x04", { name: "zip", isRunnable: false }],
   ["damaged gzip", Buffer.from([0x1f, 0x8b, 8, 0, 1, 2, 3]), { name: "gzip", isRunnable: false }],
 ];
 

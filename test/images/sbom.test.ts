@@ -14,14 +14,18 @@ import { treeOf } from "./trees.ts";
 
 const unknown: Source = { kind: "unknown", name: "unknown", version: undefined };
 
-function inventory(tree: FileTree, sourceOf: (path: string) => Source = () => unknown) {
+function inventory(
+  tree: FileTree,
+  sourceOf: (path: string) => Source = () => unknown,
+  signal = new AbortController().signal,
+) {
   return takeInventory(
     {
       ...{ name: "app", tree, sourceOf, distribution: "debian", created: new Date(Date.UTC(2026, 0, 2, 3, 4, 5)) },
       kernel: { name: "OSv", version: "v0.57.0", url: "pkg:github/cloudius-systems/osv@v0.57.0" },
       tool: { name: "capstan", version: "1.0" },
     },
-    testContext("/"),
+    { ...testContext("/"), signal },
   );
 }
 
@@ -38,6 +42,16 @@ test("every file is there once, with its hashes and its package", async () => {
     { path: "/a", size: 3, sha1: sha1("one"), sha256: sha256("one"), package: packages[0]?.id, elf: undefined },
     { path: "/d/b", size: 3, sha256: sha256("two"), package: undefined },
   ]);
+});
+
+test("a file that is all but endless can be interrupted", async () => {
+  const ending = new AbortController();
+  const vast = { type: "file", mode: 0o644, mtime: 0, origin: "x", size: 2 ** 50 } as const;
+  const device = { size: vast.size, read: (target: Uint8Array) => void target.fill(0) };
+  const tree = treeOf({});
+  tree.children.set("vast", { ...vast, content: { kind: "device", device, offset: 0 } });
+  setTimeout(() => ending.abort(), 20);
+  await expect(inventory(tree, undefined, ending.signal)).rejects.toMatchObject({ code: "interrupted" });
 });
 
 test("a distribution's package whose files have changed on this machine is doubted", async () => {
@@ -91,6 +105,9 @@ test.each<[string, string, object | undefined]>([
   ],
   ["/p/x.dist-info/METADATA", "Metadata-Version: 2.1\n\nName: body\n", undefined],
   ["/p/x.dist-info/METADATA", "Name: bad\u0000name here\n", undefined],
+  ["/p/x.dist-info/METADATA", "Name: \t Flask \r\n", { kind: "pypi", name: "Flask" }],
+  // Blanks are nothing to go back and forth over.
+  ["/p/x.dist-info/METADATA", `Name: a${" ".repeat(900_000)}b\n`, undefined],
 ])("%s with %j", (path, text, expected) => {
   const entry = treeOf({ "/f": text }).children.get("f");
   if (entry?.type !== "file") throw new Error("it is a file");
@@ -116,8 +133,8 @@ test.each([
 });
 
 const sample = () =>
-  inventory(treeOf({ "/a": "one", "/b": "two" }), (path) =>
-    path === "/a" ? { kind: "project", name: "app", version: undefined } : unknown,
+  inventory(treeOf({ "/a": "one", "/a2": "one more", "/b": "two" }), (path) =>
+    path.startsWith("/a") ? { kind: "project", name: "app", version: undefined } : unknown,
   );
 
 test("SPDX: every element that is named in a relationship is there, and nothing is there twice", async () => {
@@ -147,6 +164,17 @@ test("SPDX: every element that is named in a relationship is there, and nothing 
   expect(document).toMatchObject({ spdxVersion: "SPDX-2.3", dataLicense: "CC0-1.0", SPDXID: "SPDXRef-DOCUMENT" });
 });
 
+test("SPDX: only what contains files is analysed, and has their sum", async () => {
+  const document = formatSpdx(await sample()) as {
+    packages: { name: string; filesAnalyzed: boolean; packageVerificationCode?: object }[];
+  };
+  expect(document.packages.map((one) => [one.filesAnalyzed, one.packageVerificationCode])).toEqual([
+    [true, { packageVerificationCodeValue: sha1(sha1("two")) }],
+    [false, undefined],
+    [true, { packageVerificationCodeValue: sha1([sha1("one"), sha1("one more")].sort().join("")) }],
+  ]);
+});
+
 test("CycloneDX: references lead to components, and files lie in their packages", async () => {
   interface Component {
     "bom-ref": string;
@@ -163,7 +191,10 @@ test("CycloneDX: references lead to components, and files lie in their packages"
   expect(new Set(refs).size).toBe(refs.length);
   for (const { ref, dependsOn } of bill.dependencies)
     for (const one of [ref, ...dependsOn]) expect(refs).toContain(one);
-  expect(bill.components.find(({ name }) => name === "app")?.components?.map(({ name }) => name)).toEqual(["/a"]);
+  expect(bill.components.find(({ name }) => name === "app")?.components?.map(({ name }) => name)).toEqual([
+    "/a",
+    "/a2",
+  ]);
   expect(bill).toMatchObject({ bomFormat: "CycloneDX", specVersion: "1.5", version: 1 });
 });
 

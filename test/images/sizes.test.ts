@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { XMLParser, XMLValidator } from "fast-xml-parser";
 import { describe, expect, test } from "vitest";
 import type { FileTree } from "../../src/filesystems/filetree.ts";
@@ -64,10 +65,42 @@ describe("the picture", () => {
     expect(svg.length).toBeLessThan(10_000);
   });
 
+  test("has room for a folder of very many files", () => {
+    const children = Array.from({ length: 300_000 }, (_, index) => {
+      const name = `f${index}`;
+      return { name, path: `/${name}`, type: "file", size: 1, files: 1, children: [] } as const;
+    });
+    const root = { name: "/", path: "/", type: "directory", size: children.length, files: 1, children } as const;
+    expect(drawTreemap({ title: "many", root, groupOf: () => "all" })).toContain("/: 300000 more, 293 KiB");
+  });
+
   test.each(['<script>alert("1")</script>', "a&b", "\u0007bell"])("holds the name %j as text", (name) => {
     const svg = draw(treeOf({ [`/${name.replaceAll("/", "_")}`]: "1234" }));
     expect(svg).not.toContain("<script>");
     expect(() => new XMLParser().parse(svg)).not.toThrow();
+  });
+
+  test("is sound XML whatever names and sizes there are", () => {
+    const name = fc
+      .string({ unit: "binary", minLength: 1, maxLength: 20 })
+      .filter((text) => !/[/\0]|\p{Surrogate}/u.test(text) && text !== "." && text !== "..");
+    const sizes = fc.oneof(fc.nat(2000), fc.integer({ min: 0, max: 2 ** 53 - 1 }));
+    const files = fc.uniqueArray(fc.record({ name, size: sizes }), { maxLength: 12, selector: (one) => one.name });
+    fc.assert(
+      fc.property(files, fc.string({ unit: "binary" }), (all, group) => {
+        const children = all.map(
+          (one) => ({ ...one, path: `/${one.name}`, type: "file", files: 1, children: [] }) as const,
+        );
+        children.sort((a, b) => b.size - a.size);
+        const size = all.reduce((sum, one) => sum + one.size, 0);
+        const root = { name: "/", path: "/", type: "directory", size, files: all.length, children } as const;
+        const svg = drawTreemap({ title: group, root, groupOf: () => group });
+        expect(XMLValidator.validate(svg)).toBe(true);
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+        expect(svg).not.toMatch(/[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|NaN|Infinity/);
+      }),
+      { numRuns: 100 },
+    );
   });
 
   test("of an image without content has nothing but the root", () => {

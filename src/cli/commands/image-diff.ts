@@ -6,7 +6,7 @@ import { count } from "../../support/count.ts";
 import { ExitCode } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import type { Input } from "../input.ts";
-import { printable } from "../output.ts";
+import { printableLine } from "../output.ts";
 import { viewImage } from "../view-image.ts";
 
 export async function run(input: Input, context: CommandContext): Promise<Answer> {
@@ -14,7 +14,7 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
   try {
     const after = viewImage(input.need("after"), context);
     try {
-      const value = compare(before, after, context);
+      const value = await compare(before, after, context);
       const exitCode = input.on("exit-code") && !value.same ? ExitCode.runFailed : ExitCode.ok;
       return { value, text: () => render(value), exitCode };
     } finally {
@@ -25,11 +25,11 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
   }
 }
 
-type Comparison = ReturnType<typeof compare>;
+type Comparison = Awaited<ReturnType<typeof compare>>;
 
-function compare(before: ImageView, after: ImageView, { signal }: CommandContext) {
+async function compare(before: ImageView, after: ImageView, { signal }: CommandContext) {
   const modes = before.filesystem === "zfs" && after.filesystem === "zfs";
-  const files = diffTrees(before.root().tree, after.root().tree, { modes, signal });
+  const files = await diffTrees(before.root().tree, after.root().tree, { modes, signal });
   const commandLine = pair(before.image.commandLine ?? null, after.image.commandLine ?? null);
   const virtualSize = pair(before.image.size, after.image.size);
   const filesystem = pair(before.filesystem ?? null, after.filesystem ?? null);
@@ -62,14 +62,12 @@ function render({ same, commandLine, virtualSize, filesystem, contentSize, files
     ...(commandLine === null
       ? []
       : [`boot command  ${commandLine.before ?? "none"} -> ${commandLine.after ?? "none"}`]),
-    ...(virtualSize === null
-      ? []
-      : [`disk          ${formatSize(virtualSize.before)} -> ${formatSize(virtualSize.after)}`]),
+    ...(virtualSize === null ? [] : [`disk          ${sizeText(virtualSize.before, virtualSize.after)}`]),
     ...(filesystem === null ? [] : [`root          ${filesystem.before ?? "none"} -> ${filesystem.after ?? "none"}`]),
     ...files.map(renderFile),
     summary(files, contentSize),
   ];
-  return `${lines.map(printable).join("\n")}\n`;
+  return `${lines.map(printableLine).join("\n")}\n`;
 }
 
 function renderFile({ path, change, type, before, after, what }: Difference): string {
@@ -78,8 +76,12 @@ function renderFile({ path, change, type, before, after, what }: Difference): st
 }
 
 function sizeText(before: number | null, after: number | null): string {
-  if (before !== null && after !== null)
-    return before === after ? formatSize(after) : `${formatSize(before)} -> ${formatSize(after)}`;
+  if (before !== null && after !== null) {
+    if (before === after) return formatSize(after);
+    const texts = [formatSize(before), formatSize(after)];
+    // What differs by little would read as if it were the same.
+    return texts[0] === texts[1] ? `${before} -> ${after} B` : texts.join(" -> ");
+  }
   const size = before ?? after;
   return size === null ? "" : formatSize(size);
 }

@@ -3,11 +3,11 @@ import { provenanceOf } from "../../compose/provenance.ts";
 import { sourceFinder } from "../../images/file-sources.ts";
 import { measureSizes, type SizeNode, type SourceSize, sizesBySource } from "../../images/sizes.ts";
 import { drawTreemap } from "../../images/treemap.ts";
-import { writeFileAtomically } from "../../support/atomic.ts";
+import { checkReplaceable, writeFileAtomically } from "../../support/atomic.ts";
 import { formatSize } from "../../support/bytes.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import { type Input, usageError } from "../input.ts";
-import { printable } from "../output.ts";
+import { printableLine } from "../output.ts";
 import { entryAt, viewImage } from "../view-image.ts";
 
 export async function run(input: Input, context: CommandContext): Promise<Answer> {
@@ -24,6 +24,7 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
     if (svg !== undefined) {
       const groupOf = (file: SizeNode) => sourceText(sourceOf(file.path, file.size));
       const target = resolve(context.cwd, svg);
+      checkReplaceable(target);
       await writeFileAtomically(target, drawTreemap({ title: image, root, groupOf }));
       context.reporter.report({ kind: "step", text: `Drew ${target}` });
     }
@@ -53,7 +54,7 @@ function render({ tree, sources }: { readonly tree: Row; readonly sources: reado
   if (sources.some(({ kind }) => kind !== "unknown")) {
     lines.push("", ...sources.map((one) => line(one.size, tree.size, sourceText(one))));
   }
-  return `${lines.map(printable).join("\n")}\n`;
+  return `${lines.map(printableLine).join("\n")}\n`;
 }
 
 function* rows(node: Row, total: number): Generator<string> {

@@ -7,6 +7,7 @@ import { parseSize } from "../../support/sizes.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import { findImageOrFile } from "../find-image.ts";
 import { type Input, usageError } from "../input.ts";
+import { backingOf, checkAtRest } from "../instance-disk.ts";
 
 export async function run(input: Input, context: CommandContext): Promise<Answer> {
   const image = findImageOrFile(input.need("image"), context);
@@ -16,7 +17,8 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
     throw usageError("--compress goes with --format qcow2.", "The formats vmdk-stream and gce are compressed anyway.");
   }
   const path = resolve(context.cwd, input.text("output") ?? `${basename(image.name)}${EXPORT_FORMATS[format]}`);
-  const disk = openDisk(image.path, { backing: "refuse" });
+  checkAtRest(image.path, context);
+  const disk = openDisk(image.path, { backing: backingOf(image.path, context) });
   try {
     const machine = machineOf(basename(image.name), format, input);
     await exportDisk({ device: disk.device, path, format, compress, force: input.on("force"), machine }, context);

@@ -3,7 +3,7 @@ import type { TreeImage } from "../../filesystems/tree-image.ts";
 import { walk } from "../../filesystems/tree-walk.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import type { Input } from "../input.ts";
-import { printable } from "../output.ts";
+import { printableLine } from "../output.ts";
 import { entryAt, viewImage } from "../view-image.ts";
 
 interface Row {
@@ -40,5 +40,5 @@ function toRow(path: string, entry: TreeEntry): Row {
 function renderRow(row: Row): string {
   const size = row.size === undefined ? "-" : String(row.size);
   const mark = row.type === "directory" ? "/" : row.target === undefined ? "" : ` -> ${row.target}`;
-  return `${size.padStart(12)}  ${printable(row.path + mark)}\n`;
+  return `${size.padStart(12)}  ${printableLine(row.path + mark)}\n`;
 }

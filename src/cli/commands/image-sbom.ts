@@ -7,15 +7,16 @@ import { takeInventory } from "../../images/sbom/inventory.ts";
 import { formatSpdx } from "../../images/sbom/spdx.ts";
 import { readKernel } from "../../kernels/kernel.ts";
 import { packageTime } from "../../packages/build-package.ts";
-import { writeFileAtomically } from "../../support/atomic.ts";
+import { checkReplaceable, writeFileAtomically } from "../../support/atomic.ts";
 import { count } from "../../support/count.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import { findImageOrFile } from "../find-image.ts";
 import type { Input } from "../input.ts";
+import { backingOf } from "../instance-disk.ts";
 
 export async function run(input: Input, context: CommandContext): Promise<Answer> {
   const image = findImageOrFile(input.need("image"), context);
-  const view = openView(image.path);
+  const view = openView(image.path, { backing: backingOf(image.path, context) });
   try {
     const { tree } = view.root();
     const provenance = provenanceOf(image.path);
@@ -47,6 +48,7 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
     const output = input.text("output");
     if (output === undefined) return { value, text: () => text };
     const path = resolve(context.cwd, output);
+    checkReplaceable(path);
     await writeFileAtomically(path, text);
     const { packages, files } = inventory;
     const what = `${count(packages.length, "package")}, ${count(files.length, "file")}`;

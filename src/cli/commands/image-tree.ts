@@ -4,7 +4,7 @@ import { formatSize } from "../../support/bytes.ts";
 import { CapstanError } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import type { Input } from "../input.ts";
-import { printable } from "../output.ts";
+import { printableLine } from "../output.ts";
 import { entryAt, viewImage } from "../view-image.ts";
 
 export async function run(input: Input, context: CommandContext): Promise<Answer> {
@@ -18,7 +18,10 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
         hint: "Use `capstan image cat` for a file.",
       });
     }
-    return { value: toValue(path, entry), text: () => [`${printable(path)}\n`, ...drawChildren(entry, "")].join("") };
+    return {
+      value: toValue(path, entry),
+      text: () => [`${printableLine(path)}\n`, ...drawChildren(entry, "")].join(""),
+    };
   } finally {
     view.close();
   }
@@ -48,9 +51,9 @@ function* drawChildren(directory: DirectoryEntry, indent: string): Generator<str
 }
 
 function label(name: string, entry: TreeEntry): string {
-  if (entry.type === "directory") return printable(`${name}/`);
-  if (entry.type === "symlink") return printable(`${name} -> ${entry.target}`);
-  return `${printable(name)} (${formatSize(entry.size)})`;
+  if (entry.type === "directory") return printableLine(`${name}/`);
+  if (entry.type === "symlink") return printableLine(`${name} -> ${entry.target}`);
+  return `${printableLine(name)} (${formatSize(entry.size)})`;
 }
 
 function children(directory: DirectoryEntry): [string, TreeEntry][] {

@@ -2,10 +2,12 @@ import { KiB } from "../../support/bytes.ts";
 import { type BlockDevice, type Closable, checkRange } from "../block-device.ts";
 import { BoundedCache } from "../bounded-cache.ts";
 import type { DiskFile } from "../disk-file.ts";
+import { mostDataIn } from "../plausible.ts";
 
 /** Where a block of the disk is. */
 export type MappedBlock =
-  | { readonly kind: "zero" }
+  /** With how many blocks there are of the kind from this one on, where that is known: 1 without it. */
+  | { readonly kind: "zero"; readonly blocks?: number }
   /** At this byte of the file. */
   | { readonly kind: "data"; readonly offset: number }
   /** Unpacked: as many bytes as a block has. */
@@ -19,6 +21,8 @@ export interface BlockMapping {
   readonly blockSize: number;
   /** @throws CapstanError where the format's tables are damaged */
   readonly find: (block: number) => MappedBlock;
+  /** Whether blocks may be compressed. */
+  readonly compressed?: boolean;
 }
 
 /** The most blocks that one call of zeroRun looks at. */
@@ -27,10 +31,13 @@ const ZERO_RUN_STEPS = 16 * KiB;
 /** A disk whose blocks lie somewhere in a file, for reading: VDI, growing VHD, sparse VMDK. Closes the file. */
 export class MappedReader implements BlockDevice, Closable {
   readonly size: number;
+  readonly mostData: number;
   readonly #file: DiskFile;
   readonly #mapping: BlockMapping;
 
   constructor(file: DiskFile, mapping: BlockMapping) {
+    const { blockSize, compressed = false } = mapping;
+    this.mostData = mostDataIn(file.size, { blockSize, compressed });
     this.#file = file;
     this.#mapping = mapping;
     this.size = mapping.size;
@@ -53,8 +60,9 @@ export class MappedReader implements BlockDevice, Closable {
     let at = offset;
     for (let step = 0; step < ZERO_RUN_STEPS && at < end; step++) {
       const block = Math.floor(at / blockSize);
-      if (find(block).kind !== "zero") break;
-      at = Math.min(end, (block + 1) * blockSize);
+      const found = find(block);
+      if (found.kind !== "zero") break;
+      at = Math.min(end, (block + (found.blocks ?? 1)) * blockSize);
     }
     return at - offset;
   }

@@ -3,6 +3,7 @@ import { KiB, MiB } from "../../support/bytes.ts";
 import { type BlockDevice, type Closable, checkRange } from "../block-device.ts";
 import { BoundedCache } from "../bounded-cache.ts";
 import type { DiskFile } from "../disk-file.ts";
+import { mostDataIn } from "../plausible.ts";
 import {
   type BackingName,
   type Cluster,
@@ -46,6 +47,7 @@ interface Run {
 export class Qcow2Reader implements BlockDevice, Closable {
   readonly header: Header;
   readonly size: number;
+  readonly mostData: number | undefined;
   readonly #file: DiskFile;
   readonly #fileSize: number;
   readonly #backing: (BlockDevice & Closable) | undefined;
@@ -61,6 +63,9 @@ export class Qcow2Reader implements BlockDevice, Closable {
     this.#backing = backing;
     this.header = header;
     this.size = header.size;
+    // What lies below is read through it as well.
+    const blockSize = 2 ** header.clusterBits;
+    this.mostData = backing === undefined ? mostDataIn(file.size, { blockSize, compressed: true }) : undefined;
     this.#clusterSize = 2 ** header.clusterBits;
     this.#tableEntries = this.#clusterSize / ENTRY_SIZE;
     this.#inflated = new BoundedCache(Math.min(64, INFLATED_KEPT / this.#clusterSize));

@@ -22,6 +22,8 @@ export const DESCRIPTION_SECTOR = 1;
 export const DESCRIPTION_SECTORS = 20;
 /** Sector numbers have 32 bits. */
 export const LARGEST = 2 ** 41 - MiB;
+/** VMware makes no disks above 62 TiB (vSphere's configuration maximums). */
+const LARGEST_READ = 64 * 2 ** 40;
 /** Of the directory in the header, when it stands in the footer. */
 export const DIRECTORY_AT_END = 0xffffffffffffffffn;
 
@@ -95,6 +97,11 @@ export function encodeHeader(fields: HeaderFields): Buffer {
   return header;
 }
 
+/** Whether a file that starts so is a sparse VMDK. */
+export function isVmdk(start: Buffer): boolean {
+  return start.toString("latin1", 0, 4) === MAGIC;
+}
+
 /** @throws CapstanError `vmdk-damaged`, `vmdk-unsupported` */
 export function decodeHeader(header: Buffer, path: string): VmdkHeader {
   if (header.length < SECTOR || header.toString("latin1", 0, 4) !== MAGIC) throw notSparse(header, path);
@@ -111,7 +118,7 @@ export function decodeHeader(header: Buffer, path: string): VmdkHeader {
   const capacity = Number(header.readBigUInt64LE(FIELD.capacity));
   const grainSectors = Number(header.readBigUInt64LE(FIELD.grainSize));
   const tableEntries = header.readUInt32LE(FIELD.tableEntries);
-  if (!Number.isSafeInteger(capacity * SECTOR)) throw vmdkDamaged(path, `a disk of ${capacity} sectors`);
+  if (!(capacity * SECTOR <= LARGEST_READ)) throw vmdkDamaged(path, `a disk of ${capacity} sectors`);
   const isPowerOfTwo = grainSectors >= 8 && grainSectors <= 2048 && (grainSectors & (grainSectors - 1)) === 0;
   if (!isPowerOfTwo) throw vmdkDamaged(path, `grains of ${grainSectors} sectors`);
   if (tableEntries < 1 || tableEntries > 4096) throw vmdkDamaged(path, `grain tables of ${tableEntries} entries`);

@@ -16,7 +16,12 @@ export function vmdkDevice(file: DiskFile): MappedReader {
   const size = header.capacity * SECTOR;
   const grainSize = header.grainSectors * SECTOR;
   const grains = new Grains(file, header, grainSize);
-  return new MappedReader(file, { size, blockSize: grainSize, find: (block) => grains.find(block) });
+  return new MappedReader(file, {
+    size,
+    blockSize: grainSize,
+    find: (block) => grains.find(block),
+    compressed: header.compressed,
+  });
 }
 
 function readHeader(file: DiskFile): VmdkHeader & { readonly directory: number } {
@@ -54,7 +59,7 @@ class Grains {
   find(grain: number): MappedBlock {
     const { tableEntries, zeroGrains, compressed } = this.#header;
     const table = this.#directory.get(Math.floor(grain / tableEntries));
-    if (table === 0) return { kind: "zero" };
+    if (table === 0) return { kind: "zero", blocks: tableEntries - (grain % tableEntries) };
     const sector = this.#table(table).get(grain % tableEntries);
     if (sector === 0 || (sector === 1 && zeroGrains)) return { kind: "zero" };
     const offset = sector * SECTOR;

@@ -34,7 +34,7 @@ export async function writeStreamVmdk(device: BlockDevice, path: string, options
   checkedVmdkSize(device.size);
   const file = DiskFile.create(path);
   try {
-    const size = await writeVmdkTo(file, device, { fileName: basename(path), ...options });
+    const size = await writeVmdkTo(file, device, { ...options, fileName: options.fileName ?? basename(path) });
     if (options.sync ?? true) file.sync();
     file.close();
     return size;

@@ -23,6 +23,8 @@ export interface VmdkOptions {
   /** In bytes; rounded up to whole sectors of 512. */
   readonly size: number;
   readonly adapter?: "ide" | "lsilogic" | undefined;
+  /** What the description calls the file, for one that is renamed when it is complete; that of the path without it. */
+  readonly fileName?: string | undefined;
   /** A number that is another one for another content; random without it. */
   readonly contentId?: number | undefined;
   /** Whether flush waits for the disk (fsync); true unless said otherwise. */
@@ -41,7 +43,7 @@ export function createVmdk(path: string, options: VmdkOptions): WritableBlockDev
   const description = encodeDescription({
     type: "monolithicSparse",
     capacity,
-    fileName: basename(path),
+    fileName: options.fileName ?? basename(path),
     contentId: options.contentId ?? randomContentId(),
     adapter: options.adapter ?? "ide",
   });

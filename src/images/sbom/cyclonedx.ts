@@ -1,10 +1,10 @@
-import type { Inventory, InventoryFile, InventoryPackage } from "./inventory.ts";
+import { filesByPackage, type Inventory, type InventoryFile, type InventoryPackage } from "./inventory.ts";
 import { identityOf } from "./spdx.ts";
 
 /** The inventory as a bill of CycloneDX 1.5 in JSON. Source: cyclonedx.org/docs/1.5/json, and its bom-1.5.schema.json. */
 export function formatCycloneDx(inventory: Inventory): object {
   const { name, created, tool, kernel, packages, files } = inventory;
-  const filesOf = groupFiles(files);
+  const filesOf = filesByPackage(files);
   const loose = filesOf.get(undefined) ?? [];
   return {
     bomFormat: "CycloneDX",
@@ -33,16 +33,6 @@ export function formatCycloneDx(inventory: Inventory): object {
 
 const IMAGE = "Image";
 const KERNEL = "Kernel";
-
-function groupFiles(files: readonly InventoryFile[]): Map<string | undefined, InventoryFile[]> {
-  const groups = new Map<string | undefined, InventoryFile[]>();
-  for (const file of files) {
-    const group = groups.get(file.package);
-    if (group === undefined) groups.set(file.package, [file]);
-    else group.push(file);
-  }
-  return groups;
-}
 
 function packageComponent(one: InventoryPackage, files: readonly InventoryFile[]) {
   return {

@@ -50,7 +50,8 @@ function npmPackage(text: string): DeclaredPackage | undefined {
 /** Headers up to the first empty line. */
 function pythonPackage(text: string): DeclaredPackage | undefined {
   const header = text.split(/\r?\n\r?\n/, 1)[0] ?? "";
-  const field = (name: string) => new RegExp(`^${name}:[ \\t]*(.+?)\\s*$`, "im").exec(header)?.[1];
+  // The blanks are cut off afterwards: an expression that looks for their end at each of them has no end itself.
+  const field = (name: string) => new RegExp(`^${name}:(.*)$`, "im").exec(header)?.[1]?.trim();
   return declared("pypi", field("Name"), field("Version"));
 }
 

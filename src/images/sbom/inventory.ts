@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { isElf, readElf } from "../../elf/reader.ts";
 import type { FileEntry, FileTree } from "../../filesystems/filetree.ts";
 import { openContent } from "../../filesystems/tree-space.ts";
@@ -77,7 +78,7 @@ export async function takeInventory(input: InventoryInput, context: Context): Pr
     if (entry.type !== "file") continue;
     checkAborted(context.signal);
     const source = input.sourceOf(path, entry.size);
-    const hashes = hashContent(path, entry, context.signal);
+    const hashes = await hashContent(path, entry, context.signal);
     const owner = packages.of(source);
     if (source.kind === "distribution" && source.path !== undefined) {
       if (!(await isStill(source.path, { size: entry.size, sha256: hashes.sha256 }, context))) packages.doubt(owner);
@@ -95,6 +96,17 @@ export async function takeInventory(input: InventoryInput, context: Context): Pr
     packages: packages.all(),
     files: linked(found),
   };
+}
+
+/** By the `id` of their package; those of none under undefined. */
+export function filesByPackage(files: readonly InventoryFile[]): ReadonlyMap<string | undefined, InventoryFile[]> {
+  const groups = new Map<string | undefined, InventoryFile[]>();
+  for (const file of files) {
+    const group = groups.get(file.package);
+    if (group === undefined) groups.set(file.package, [file]);
+    else group.push(file);
+  }
+  return groups;
 }
 
 interface Found extends Omit<InventoryFile, "elf"> {
@@ -163,13 +175,20 @@ class Packages {
 }
 
 const PIECE = MiB;
+const BETWEEN_PAUSES = 32 * PIECE;
 
-function hashContent(path: string, file: FileEntry, signal: AbortSignal): Pick<InventoryFile, "sha1" | "sha256"> {
+/** With pauses, in which an interruption is noticed: a file of a forged image may be all but endless. */
+async function hashContent(
+  path: string,
+  file: FileEntry,
+  signal: AbortSignal,
+): Promise<Pick<InventoryFile, "sha1" | "sha256">> {
   const [sha1, sha256] = [createHash("sha1"), createHash("sha256")];
   const open = openContent(path, file);
   try {
     const buffer = Buffer.allocUnsafe(Math.min(PIECE, file.size));
     for (let at = 0; at < file.size; at += buffer.length) {
+      if (at > 0 && at % BETWEEN_PAUSES === 0) await setImmediate();
       checkAborted(signal);
       const piece = buffer.subarray(0, Math.min(buffer.length, file.size - at));
       open.read(piece, at);

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import type { Inventory, InventoryFile, InventoryPackage } from "./inventory.ts";
+import { filesByPackage, type Inventory, type InventoryFile, type InventoryPackage } from "./inventory.ts";
 
 /** The inventory as a document of SPDX 2.3 in JSON. Source: spdx.github.io/spdx-spec/v2.3, and its spdx-schema.json. */
 export function formatSpdx(inventory: Inventory): object {
   const { name, created, tool, kernel, packages, files } = inventory;
+  const filesOf = filesByPackage(files);
   return {
     spdxVersion: "SPDX-2.3",
     dataLicense: "CC0-1.0",
@@ -12,9 +13,13 @@ export function formatSpdx(inventory: Inventory): object {
     documentNamespace: `https://spdx.org/spdxdocs/${encodeURIComponent(name)}-${identityOf(inventory)}`,
     creationInfo: { created, creators: [`Tool: ${tool.name}-${tool.version}`] },
     packages: [
-      { ...packageOf(IMAGE, { name }), primaryPackagePurpose: "OPERATING_SYSTEM" },
+      { ...packageOf(IMAGE, { name }), ...analysis(filesOf.get(undefined)), primaryPackagePurpose: "OPERATING_SYSTEM" },
       { ...packageOf(KERNEL, kernel), primaryPackagePurpose: "OPERATING_SYSTEM" },
-      ...packages.map((one) => ({ ...packageOf(`SPDXRef-${one.id}`, one), ...commentOf(one) })),
+      ...packages.map((one) => ({
+        ...packageOf(`SPDXRef-${one.id}`, one),
+        ...analysis(filesOf.get(one.id)),
+        ...commentOf(one),
+      })),
     ],
     files: files.map(fileOf),
     relationships: [
@@ -54,6 +59,14 @@ function packageOf(
     copyrightText: UNSAID,
     ...(url === undefined ? {} : { externalRefs: [purl(url)] }),
   };
+}
+
+/** Only packages that are analysed may contain files, and then their sum is told: SPDX 2.3, 7.8 and 7.9. */
+function analysis(files: readonly InventoryFile[] = []) {
+  if (files.length === 0) return {};
+  const sums = files.map(({ sha1 }) => sha1).sort();
+  const packageVerificationCodeValue = createHash("sha1").update(sums.join("")).digest("hex");
+  return { filesAnalyzed: true, packageVerificationCode: { packageVerificationCodeValue } };
 }
 
 function purl(url: string) {
