@@ -6,13 +6,14 @@ import type { FileSpace } from "../filesystems/file-space.ts";
 import type { FileTree } from "../filesystems/filetree.ts";
 import { hostSpace } from "../filesystems/host-space.ts";
 import { treeSpace } from "../filesystems/tree-space.ts";
-import { walk } from "../filesystems/tree-walk.ts";
+import { someFile } from "../filesystems/tree-walk.ts";
 import { type Kernel, readKernel } from "../kernels/kernel.ts";
 import type { Loader } from "../store/loaders.ts";
 import type { Context } from "../support/context.ts";
 import { count } from "../support/count.ts";
 import { CapstanError } from "../support/errors.ts";
-import { openView } from "./view.ts";
+import type { WrittenFile } from "./record.ts";
+import { WrittenContents } from "./written-contents.ts";
 
 /** What becomes of what the check finds: nothing is looked for, it is told, or it also fails the command. */
 export type Checking = "off" | "warn" | "strict";
@@ -23,6 +24,8 @@ export interface CheckRequest {
   readonly commandLine: string;
   readonly loader: Loader;
   readonly checking: Checking;
+  /** Where in the image the contents lie, as far as it is known: nothing of it need be read to find them. */
+  readonly written?: readonly WrittenFile[] | undefined;
 }
 
 /**
@@ -31,29 +34,22 @@ export interface CheckRequest {
  */
 export function checkComposed(path: string, request: CheckRequest, context: Context): readonly Finding[] {
   if (request.checking === "off") return [];
-  const check = (content: FileTree) =>
-    checkTree({
+  const contents = new WrittenContents(path, request.written ?? []);
+  try {
+    const findings = checkTree({
       ...request,
-      space: treeSpace(content, `the image ${request.name}`),
+      space: treeSpace(request.tree, `the image ${request.name}`, (at, file) => contents.contentOf(at, file)),
       ...{ hasModes: true, onlyBooted: true, env: context.env },
     });
-  const findings = hasExtents(request.tree) ? withWrittenTree(path, check) : check(request.tree);
-  reportFindings(findings, request.checking, context);
-  return findings;
-}
-
-function withWrittenTree<T>(path: string, use: (tree: FileTree) => T): T {
-  const view = openView(path);
-  try {
-    return use(view.root().tree);
+    reportFindings(findings, request.checking, context);
+    return findings;
   } finally {
-    view.close();
+    contents.close();
   }
 }
 
 export function hasExtents(tree: FileTree): boolean {
-  for (const { entry } of walk(tree)) if (entry.type === "file" && entry.content.kind === "extent") return true;
-  return false;
+  return someFile(tree, ({ content }) => content.kind === "extent");
 }
 
 export interface CheckTreeRequest {

@@ -199,7 +199,7 @@ async function storeImage(request: StoreRequest, context: Context): Promise<Comp
     const content = { loader: loader.image, commandLine, tree, root: request.root, reuse: previous };
     const { virtualSize, files: written } = await writeImage(stage.temporaryPath, content, context);
     const meta = { ...request.meta, created: formatLocalTime(context.now()), inputs: request.inputs };
-    const findings = checkComposed(stage.temporaryPath, request, context);
+    const findings = checkComposed(stage.temporaryPath, { ...request, written }, context);
     const companions = loader.kernel === undefined ? [] : [{ suffix: KERNEL_SUFFIX, path: loader.kernel }];
     const { started } = request;
     if (started !== undefined) companions.push(stageRecord(stage.temporaryPath, { written, identities, started }));

@@ -12,25 +12,42 @@ import { CapstanError } from "../support/errors.ts";
 import type { HostEntryCallback } from "./merge.ts";
 import type { Plan } from "./plan.ts";
 
-/** Raised when the same inputs come to make another image. */
-const FORMAT = "1";
+/** Raised when the same inputs come to make another image, or the digest another way. */
+const FORMAT = "2";
+/** So many entries are hashed together. */
+const BATCH = 1000;
+const NUMBERS = 5;
 
 /**
  * Collects what the host tells of the project's files without reading them: a file that was written to has another
  * change time (ctime), which no program can set back.
  */
 export class HostFingerprint {
-  readonly #lines: string[] = [];
+  readonly #hash = createHash("sha256");
+  readonly #numbers = new Float64Array(BATCH * NUMBERS);
+  #paths: string[] = [];
 
-  readonly add: HostEntryCallback = (path, stats) => {
-    this.#lines.push(`${path}\0${stats.mode}\0${stats.ino}\0${stats.size}\0${stats.mtimeMs}\0${stats.ctimeMs}\n`);
+  readonly add: HostEntryCallback = (path, { mode, ino, size, mtimeMs, ctimeMs }) => {
+    const at = this.#paths.length * NUMBERS;
+    this.#numbers[at] = mode;
+    this.#numbers[at + 1] = ino;
+    this.#numbers[at + 2] = size;
+    this.#numbers[at + 3] = mtimeMs;
+    this.#numbers[at + 4] = ctimeMs;
+    if (this.#paths.push(path) === BATCH) this.#endBatch();
   };
 
-  /** The order in which a folder lists its entries is no part of it. */
+  /** Once, at the end. Entries come in an order that depends on their paths alone. */
   digest(): string {
-    const hash = createHash("sha256");
-    for (const line of this.#lines.sort()) hash.update(line);
-    return hash.digest("hex");
+    this.#endBatch();
+    return this.#hash.digest("hex");
+  }
+
+  #endBatch(): void {
+    const count = this.#paths.length;
+    this.#hash.update(`${count}\0${this.#paths.join("\0")}\0`);
+    this.#hash.update(this.#numbers.subarray(0, count * NUMBERS));
+    this.#paths = [];
   }
 }
 

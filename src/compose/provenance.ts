@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
 import type { FileTree } from "../filesystems/filetree.ts";
-import { walk } from "../filesystems/tree-walk.ts";
+import { walkAll } from "../filesystems/tree-walk.ts";
 import type { Companion } from "../store/stage.ts";
 import { doing } from "../support/errors.ts";
 import { isRecord } from "../support/records.ts";
@@ -77,8 +77,8 @@ type Row = readonly [path: string, size: number, source: number | string];
 function pack({ tree, loader, project, versions, base }: ProvenanceInput): string {
   const parts = new Numbers();
   const rows: Row[] = [];
-  for (const { path, entry } of walk(tree)) {
-    if (entry.type !== "file") continue;
+  walkAll(tree, (path, entry) => {
+    if (entry.type !== "file") return;
     const { content, size, origin } = entry;
     const before = content.kind === "device" ? base?.provenance?.files.get(path) : undefined;
     if (before?.size === size && before.path !== undefined) rows.push([path, size, before.path]);
@@ -90,7 +90,7 @@ function pack({ tree, loader, project, versions, base }: ProvenanceInput): strin
       const kind = content.kind === "extent" ? "package" : "made";
       rows.push([path, size, parts.of({ kind, name: origin, version: versions?.get(origin) })]);
     }
-  }
+  });
   return JSON.stringify({ format: FORMAT, project, loader, parts: parts.all, files: rows });
 }
 

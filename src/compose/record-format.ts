@@ -26,7 +26,7 @@ export function packRecord({ image, paths, hosts, archives }: RecordParts): Buff
   const numbers = [hosts, ...archives.map((archive) => archive.numbers)];
   const body = Buffer.concat([
     ...numbers.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)),
-    Buffer.from(paths.map((path) => `${path}\0`).join("")),
+    Buffer.from(paths.length === 0 ? "" : `${paths.join("\0")}\0`),
   ]);
   const counts = archives.map(({ path, identity, numbers: own }) => ({ path, identity, count: own.length }));
   const head = { format: FORMAT, digest: digestOf(body), image, hosts: hosts.length, archives: counts };

@@ -1,7 +1,6 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { FileEntry, FileTree } from "../filesystems/filetree.ts";
-import { type HostStamp, stampOf } from "../filesystems/host-stamp.ts";
+import type { FileEntry, FileTree, HostStamp } from "../filesystems/filetree.ts";
 import type { Companion } from "../store/stage.ts";
 import { doing } from "../support/errors.ts";
 import { fileIdentity } from "./fingerprint.ts";
@@ -69,16 +68,20 @@ const ARCHIVE_NUMBERS = 3;
 
 function partsOf(image: string, { written, identities, started }: RecordInput): RecordParts {
   const paths: string[] = [];
-  const hosts: number[] = [];
+  const hosts = new Float64Array(HOST_NUMBERS * written.length);
   const archives = new Map<string, { identity: string; numbers: number[] }>();
   for (const { file, place } of written) {
     const { content, size } = file;
     if (size === 0) continue;
     if (content.kind === "host") {
-      const stamp = stampOf(content);
+      const { stamp } = content;
       if (stamp === undefined || isFresh(stamp, started)) continue;
-      paths.push(content.path);
-      hosts.push(size, stamp.ino, stamp.mtimeMs, stamp.ctimeMs, place);
+      const at = HOST_NUMBERS * (paths.push(content.path) - 1);
+      hosts[at] = size;
+      hosts[at + 1] = stamp.ino;
+      hosts[at + 2] = stamp.mtimeMs;
+      hosts[at + 3] = stamp.ctimeMs;
+      hosts[at + 4] = place;
     } else if (content.kind === "extent") {
       const { name } = content.stream;
       const archive = archives.get(name) ?? { identity: identities.get(name) ?? "", numbers: [] };
@@ -88,7 +91,7 @@ function partsOf(image: string, { written, identities, started }: RecordInput): 
   }
   return {
     ...{ image, paths },
-    hosts: Float64Array.from(hosts),
+    hosts: hosts.subarray(0, HOST_NUMBERS * paths.length),
     archives: [...archives].map(([path, { identity, numbers }]) => {
       return { path, identity, numbers: Float64Array.from(numbers) };
     }),
@@ -105,8 +108,7 @@ function isFresh({ ctimeMs }: HostStamp, started: number): boolean {
 }
 
 function recordOf({ paths, hosts, archives }: RecordParts): ImageRecord {
-  const indexes = new Map<string, number>();
-  for (const [index, path] of paths.entries()) indexes.set(path, index);
+  const indexOf = finder(paths);
   const streams = new Map<string, ReadonlyMap<number, readonly [size: number, place: number]>>();
   for (const { path, identity, numbers } of archives) {
     if (identityOf(path) === identity) streams.set(path, byOffset(numbers));
@@ -117,9 +119,10 @@ function recordOf({ paths, hosts, archives }: RecordParts): ImageRecord {
         const [knownSize, place] = streams.get(content.stream.name)?.get(content.offset) ?? [];
         return knownSize === size ? place : undefined;
       }
-      const index = content.kind === "host" ? indexes.get(content.path) : undefined;
-      const stamp = stampOf(content);
-      if (index === undefined || stamp === undefined) return undefined;
+      if (content.kind !== "host" || content.stamp === undefined) return undefined;
+      const index = indexOf(content.path);
+      if (index === undefined) return undefined;
+      const { stamp } = content;
       const at = index * HOST_NUMBERS;
       const isSame =
         hosts[at] === size &&
@@ -128,6 +131,27 @@ function recordOf({ paths, hosts, archives }: RecordParts): ImageRecord {
         hosts[at + 3] === stamp.ctimeMs;
       return isSame ? hosts[at + 4] : undefined;
     },
+  };
+}
+
+/**
+ * Finds where in `paths` one is. Files are mostly asked for in the order in which they were written, so the one behind the
+ * one that was found last comes first; an index of all is made when that fails.
+ */
+function finder(paths: readonly string[]): (path: string) => number | undefined {
+  let next = 0;
+  let indexes: Map<string, number> | undefined;
+  return (path) => {
+    if (paths[next] === path) return next++;
+    // One that was deleted, or is read anew.
+    if (paths[next + 1] === path) {
+      next += 2;
+      return next - 1;
+    }
+    indexes ??= new Map(paths.map((known, index) => [known, index]));
+    const index = indexes.get(path);
+    if (index !== undefined) next = index + 1;
+    return index;
   };
 }
 

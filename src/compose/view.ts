@@ -1,4 +1,5 @@
 import { type OpenImage, openImage } from "../disks/image.ts";
+import type { OpenDiskOptions } from "../disks/probe.ts";
 import type { ReadableDevice } from "../filesystems/device.ts";
 import { isRofs, openRofs } from "../filesystems/rofs/reader.ts";
 import type { TreeImage } from "../filesystems/tree-image.ts";
@@ -20,12 +21,12 @@ export interface ImageView {
 
 /** The root file system; with `zfs`, a pool. */
 export interface RootImage extends TreeImage {
-  readonly zfs?: Pick<ZfsImage, "label" | "txg" | "dataset" | "datasets" | "omitted">;
+  readonly zfs?: Pick<ZfsImage, "label" | "txg" | "dataset" | "datasets" | "filled" | "omitted">;
 }
 
-export function openView(path: string): ImageView {
-  // An image may come from a stranger: a base that it names could be any file of this machine.
-  const image = openImage(path, { backing: "refuse" });
+/** An image may come from a stranger: a base that it names could be any file of this machine, and is refused unless told otherwise. */
+export function openView(path: string, options: OpenDiskOptions = {}): ImageView {
+  const image = openImage(path, { backing: "refuse", ...options });
   const root = findRoot(image.rootPartition);
   return {
     path,
@@ -54,8 +55,8 @@ function findRoot(partition: ReadableDevice | undefined): Root | undefined {
 }
 
 function openPool(partition: ReadableDevice): RootImage {
-  const { label, txg, dataset, datasets, omitted, ...image } = openZfs(partition);
-  return { ...image, zfs: { label, txg, dataset, datasets, omitted } };
+  const { label, txg, dataset, datasets, filled, omitted, ...image } = openZfs(partition);
+  return { ...image, zfs: { label, txg, dataset, datasets, filled, omitted } };
 }
 
 /** A ROFS has no checksums: that its tables hold together is all that can be said. */

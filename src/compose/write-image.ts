@@ -9,6 +9,7 @@ import type { FileTree } from "../filesystems/filetree.ts";
 import type { Reuse } from "../filesystems/reuse.ts";
 import { BLOCK_SIZE } from "../filesystems/rofs/layout.ts";
 import { planRofs, writeRofs } from "../filesystems/rofs/writer.ts";
+import { checkRoom } from "../filesystems/zfs/room.ts";
 import { planZfs, writeZfs } from "../filesystems/zfs/writer.ts";
 import { formatSize } from "../support/bytes.ts";
 import type { Context } from "../support/context.ts";
@@ -83,7 +84,11 @@ export function planRoot({ tree, root, reuse }: Pick<ImageContent, "tree" | "roo
     if (builder !== undefined) {
       return {
         ...{ name: "ZFS", size: plan.size, write: async () => [] },
-        fill: (path, context) => buildByVm({ ...builder, disk: path, root: root.root, tree }, context),
+        fill: async (path, context) => {
+          // The builder would halt without a word when its disk is full.
+          await checkRoom(plan, context.signal);
+          await buildByVm({ ...builder, disk: path, root: root.root, tree }, context);
+        },
       };
     }
     return {

@@ -46,7 +46,9 @@ export async function emitContents(files: readonly ContentSource[], options: Emi
 export function emissionOrder(files: readonly ContentSource[]): number[] {
   const order: number[] = [];
   const extents: number[] = [];
-  for (const [index, file] of files.entries()) (file.content.kind === "extent" ? extents : order).push(index);
+  for (let index = 0; index < files.length; index++) {
+    (files[index]?.content.kind === "extent" ? extents : order).push(index);
+  }
   for (const indexes of groupByStream(files, extents).values()) for (const index of indexes) order.push(index);
   return order;
 }

@@ -4,6 +4,8 @@ export interface ReadableDevice {
   readonly size: number;
   /** Fills the whole of `target` from `offset`; reading beyond `size` is an error of the caller (RangeError). */
   read(target: Uint8Array, offset: number): void;
+  /** How many bytes of data the file under it can hold at most; undefined where that is not known. */
+  readonly mostData?: number | undefined;
 }
 
 export interface WritableDevice {

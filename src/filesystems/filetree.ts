@@ -13,10 +13,18 @@ export interface ContentStream {
   open(signal?: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
+/** What the host told of a file when it was looked at: a file that was written to since then has another change time. */
+export interface HostStamp {
+  readonly ino: number;
+  /** Milliseconds since 1970, with fractions. No program can set the change time back. */
+  readonly mtimeMs: number;
+  readonly ctimeMs: number;
+}
+
 /** Where the bytes of a regular file lie. */
 export type Content =
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
-  | { readonly kind: "host"; readonly path: string }
+  | { readonly kind: "host"; readonly path: string; readonly stamp?: HostStamp }
   | { readonly kind: "extent"; readonly stream: ContentStream; readonly offset: number }
   /** A run of bytes of a disk: what the reader of a file system yields. */
   | { readonly kind: "device"; readonly device: ReadableDevice; readonly offset: number };

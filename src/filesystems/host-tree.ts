@@ -5,7 +5,6 @@ import { setImmediate } from "node:timers/promises";
 import { CapstanError, checkAborted, isErrno } from "../support/errors.ts";
 import type { DirectoryEntry, FileTree, TreeEntry } from "./filetree.ts";
 import { hostError } from "./host-error.ts";
-import { stamped } from "./host-stamp.ts";
 import { linkTargetFault, quotePath } from "./names.ts";
 
 export interface HostTreeOptions {
@@ -17,7 +16,10 @@ export interface HostTreeOptions {
   readonly ignore?: ((path: string, isDirectory: boolean) => boolean) | undefined;
   /** Told of each entry that was left out. */
   readonly onSkip?: ((path: string, isDirectory: boolean) => void) | undefined;
-  /** Told of each entry that was taken: its path from the root, and what the host says of it. */
+  /**
+   * Told of each entry that was taken: its path from the root, and what the host says of it. They come in an order that
+   * depends on the paths alone.
+   */
   readonly onEntry?: ((path: string, stats: Stats) => void) | undefined;
   /** Whether a root that is a link stands for what it leads to (default), or is stored as the link it is. */
   readonly followRootLink?: boolean | undefined;
@@ -114,6 +116,11 @@ class HostWalk {
       this.#options.onSkip?.(relative, stats.isDirectory());
       return;
     }
+    if (stats.isFile()) {
+      this.#options.onEntry?.(relative, stats);
+      folder.directory.children.set(name, leaf({ path, stats, origin: this.#options.origin }));
+      return;
+    }
     const found = stats.isSymbolicLink() ? this.#behind(path, stats) : { path, stats };
     this.#options.onEntry?.(relative, found.stats);
     folder.directory.children.set(name, this.#entry(folder, { ...found, relative, asked: path }));
@@ -176,9 +183,13 @@ interface FoundEntry {
 /** A file or link. */
 function leaf({ path, stats, origin }: { path: string; stats: Stats; origin: string }): TreeEntry {
   if (stats.isFile()) {
-    const hardLink = stats.nlink > 1 ? { hardLink: `${stats.dev}:${stats.ino}` } : {};
-    const content = stamped({ kind: "host", path }, stats);
-    return { type: "file", ...attributes(stats, origin), size: stats.size, content, ...hardLink };
+    const { ino, size, mtimeMs, ctimeMs } = stats;
+    const content = { kind: "host", path, stamp: { ino, mtimeMs, ctimeMs } } as const;
+    // Spelled out: there are hundreds of thousands of them.
+    const mode = stats.mode & 0o7777;
+    const mtime = Math.floor(mtimeMs / 1000);
+    if (stats.nlink === 1) return { type: "file", mode, mtime, origin, size, content };
+    return { type: "file", mode, mtime, origin, size, content, hardLink: `${stats.dev}:${ino}` };
   }
   if (stats.isSymbolicLink()) return { type: "symlink", ...attributes(stats, origin), target: targetOf(path) };
   throw new CapstanError(`${quotePath(path)} is a ${kindOf(stats)}, which no image can hold`, {
@@ -211,7 +222,7 @@ function namesIn(folder: string): string[] {
     const names = readdirSync(folder);
     if (names.some(isDoubtful))
       checkEncoding(readdirSync(folder, "buffer"), (name) => `A name in ${quotePath(folder)}: ${name}`);
-    return names;
+    return names.sort();
   } catch (error) {
     throw hostError(error, folder);
   }

@@ -21,6 +21,7 @@ export function checkName(name: string, path: string): void {
 
 /** Why `name` cannot stand in a directory, or undefined when it can. */
 export function nameFault(name: string): string | undefined {
+  if (COMMON_NAME.test(name)) return undefined;
   if (name === "") return "a part of it is empty";
   if (name === "." || name === "..") return `'${name}' is not a name`;
   if (name.includes("/")) return "a name contains a slash";
@@ -91,6 +92,8 @@ function codePointRank(unit: number): number {
 
 const SHOWN = 400;
 const MAX_BYTES_PER_UNIT = 3;
+/** Nearly all names: one look is enough. */
+const COMMON_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,254}$/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const FROM_SURROGATES_ON = /[\ud800-\uffff]/;
 const UNPRINTABLE = /[\p{Cc}\p{Surrogate}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;

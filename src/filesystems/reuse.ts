@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { MiB } from "../support/bytes.ts";
 import { checkAborted } from "../support/errors.ts";
-import { type ContentSource, type EmitOptions, emitContents } from "./content.ts";
+import { type EmitOptions, emitContents } from "./content.ts";
 import type { ReadableDevice } from "./device.ts";
 import type { ContentStream, FileEntry } from "./filetree.ts";
 
@@ -15,154 +15,171 @@ export interface Reuse {
 
 export interface PlannedEmission extends EmitOptions {
   readonly reuse?: Reuse | undefined;
-  /**
-   * Takes files that lie in the older image one behind the other as they are to lie in the new one, with what is between
-   * them: `bytes` begin `offset` bytes behind the start of file `first`. Without it, they come file by file.
-   */
-  readonly run?: RunOptions | undefined;
+  readonly run: RunOptions;
 }
 
 export interface RunOptions {
-  /** Where each file is to lie, in bytes: of the indexes of `files`. */
-  readonly startOf: (index: number) => number;
-  /** Where the padding of a file ends that ends at `end`. */
-  readonly paddedEnd: (end: number) => number;
-  readonly write: (first: number, bytes: Uint8Array, offset: number) => void;
+  /** How many bytes file `index` takes up where it lies in one piece: its size, and its padding. */
+  readonly spanOf: (index: number) => number;
+  /** Takes a run. Yields how many bytes it took, a few MiB at a time: others get their turn in between. */
+  readonly copy: (run: Run) => Iterable<number>;
+}
+
+/** Files that lie in the older image one right behind the other, as they are to lie in the new one, padding included. */
+export interface Run {
+  readonly device: ReadableDevice;
+  /** Where on it the first one lies. */
+  readonly place: number;
+  /** Of `files`; none of them is empty. */
+  readonly indexes: readonly number[];
+  /** The spans of all of them together. */
+  readonly length: number;
 }
 
 /**
  * As `emitContents`, for files that are in the order of `emissionOrder`: they come strictly in this order, but those that
- * an older image has are read there. So what is written is the same, byte for byte and write for write.
+ * an older image has are read there. So what is written is the same, byte for byte.
  */
 export async function emitPlanned(files: readonly FileEntry[], options: PlannedEmission): Promise<void> {
   const { reuse } = options;
   if (reuse === undefined) return await emitContents(files, options);
-  const device = new ReadAhead(reuse.device);
-  const total = files.reduce((sum, { size }) => sum + size, 0);
-  let done = 0;
-  const onProgress = (part: number) => options.onProgress?.(done + part, total);
-  for (const members of segmentsOf(placed(files, reuse), options.run)) {
-    const place = members[0]?.place;
-    if (place !== undefined && options.run !== undefined) {
-      await copyRun({ place, members }, { device: reuse.device, run: options.run }, options);
-    } else {
-      const write: EmitOptions["write"] = (number, chunk, offset) =>
-        options.write(members[number]?.index ?? 0, chunk, offset);
-      const contents = members.map((member) => fromDevice(member, device));
-      await emitContents(contents, { write, signal: options.signal, onProgress });
-    }
-    done += members.reduce((sum, { file }) => sum + file.size, 0);
-    onProgress(0);
+  const places = placesOf(files, reuse, options.run);
+  const progress = new Progress(files, options);
+  for (let index = 0; index < files.length; ) {
+    const isKnown = (places[index] ?? UNKNOWN) !== UNKNOWN;
+    const indexes = isKnown
+      ? runFrom(index, { files, places, run: options.run })
+      : unknownFrom(index, { files, places });
+    index = (indexes.at(-1) ?? index) + 1;
+    if (isKnown) await copyRun(indexes, { places, device: reuse.device, run: options.run, progress });
+    else await emitAnew(indexes, { files, options, progress });
   }
+  progress.end();
 }
 
-/** A file that is not empty. */
-interface Placed {
-  readonly file: FileEntry;
-  readonly index: number;
-  /** Where it lies in the older image; undefined for one that is read where it lies. */
-  readonly place: number | undefined;
-}
-
-function fromDevice({ file, place }: Placed, device: ReadableDevice): ContentSource {
-  return place === undefined ? file : { size: file.size, content: { kind: "device", device, offset: place } };
-}
+/** In place of a number: the file is read where it lies. */
+const UNKNOWN = -1;
 
 /**
- * What the older image has. A stream of which something is needed passes by anyway, with all that it has. So does one whose
- * files overlap: their bytes come interleaved, which makes another order of writes.
+ * Where the older image has each file. A stream of which something is needed passes by anyway, with all that it has. So does
+ * one whose files overlap: their bytes come interleaved, which makes another order of writes.
  */
-function placed(files: readonly FileEntry[], reuse: Reuse): Placed[] {
-  const found = files.flatMap((file, index) => (file.size === 0 ? [] : [{ file, index, place: reuse.place(file) }]));
+function placesOf(files: readonly FileEntry[], { device, place }: Reuse, { spanOf }: RunOptions): Float64Array {
+  const places = new Float64Array(files.length).fill(UNKNOWN);
   const needed = new Set<ContentStream>();
   const ends = new Map<ContentStream, number>();
-  for (const { file, place } of found) {
-    if (file.content.kind !== "extent") continue;
-    const { stream, offset } = file.content;
-    if (place === undefined || offset < (ends.get(stream) ?? 0)) needed.add(stream);
-    ends.set(stream, offset + file.size);
+  let index = -1;
+  for (const file of files) {
+    index++;
+    const { size, content } = file;
+    if (size === 0) continue;
+    const found = place(file);
+    const isInside = found !== undefined && found + spanOf(index) <= device.size;
+    if (isInside) places[index] = found;
+    if (content.kind !== "extent") continue;
+    if (!isInside || content.offset < (ends.get(content.stream) ?? 0)) needed.add(content.stream);
+    ends.set(content.stream, content.offset + size);
   }
-  return found.map((one) => {
-    const { content } = one.file;
-    return content.kind === "extent" && needed.has(content.stream) ? { ...one, place: undefined } : one;
-  });
+  if (needed.size === 0) return places;
+  for (const [index, { content }] of files.entries()) {
+    if (content.kind === "extent" && needed.has(content.stream)) places[index] = UNKNOWN;
+  }
+  return places;
 }
 
-/**
- * Neighbours that are handled together. In runs: files that are read anew, and files that lie to each other in the older
- * image as they are to lie in the new one. Without: extents, which come behind all else that is emitted with them, and all others.
- */
-function* segmentsOf(all: readonly Placed[], run: RunOptions | undefined): Generator<readonly Placed[]> {
-  const key = ({ file, index, place }: Placed) => {
-    if (run === undefined) return place === undefined && file.content.kind === "extent";
-    return place === undefined ? undefined : place - run.startOf(index);
-  };
-  let members: Placed[] = [];
-  for (const one of all) {
-    const [first] = members;
-    if (first !== undefined && key(one) !== key(first)) {
-      yield members;
-      members = [];
-    }
-    members.push(one);
+interface Placed {
+  readonly files: readonly FileEntry[];
+  readonly places: Float64Array;
+}
+
+/** Empty files in between do not end it. */
+function runFrom(first: number, { files, places, run }: Placed & { readonly run: RunOptions }): number[] {
+  const indexes = [first];
+  let end = (places[first] ?? 0) + run.spanOf(first);
+  for (let index = first + 1; index < files.length; index++) {
+    if (files[index]?.size === 0) continue;
+    if (places[index] !== end) break;
+    indexes.push(index);
+    end += run.spanOf(index);
   }
-  if (members.length > 0) yield members;
+  return indexes;
+}
+
+function unknownFrom(first: number, { files, places }: Placed): number[] {
+  const indexes: number[] = [];
+  for (let index = first; index < files.length && places[index] === UNKNOWN; index++) indexes.push(index);
+  return indexes;
 }
 
 interface RunSource {
+  readonly places: Float64Array;
   readonly device: ReadableDevice;
   readonly run: RunOptions;
+  readonly progress: Progress;
 }
 
-const PIECE = MiB;
+async function copyRun(indexes: readonly number[], { places, device, run, progress }: RunSource): Promise<void> {
+  const length = indexes.reduce((sum, index) => sum + run.spanOf(index), 0);
+  const place = places[indexes[0] ?? 0] ?? 0;
+  for (const bytes of run.copy({ device, place, indexes, length })) await progress.copied(bytes);
+  progress.ended(indexes);
+}
+
+interface Anew {
+  readonly files: readonly FileEntry[];
+  readonly options: PlannedEmission;
+  readonly progress: Progress;
+}
+
+async function emitAnew(indexes: readonly number[], { files, options, progress }: Anew): Promise<void> {
+  const members = indexes.flatMap((index) => files[index] ?? []);
+  await emitContents(members, {
+    write: (number, chunk, offset) => options.write(indexes[number] ?? 0, chunk, offset),
+    signal: options.signal,
+    onProgress: (part) => progress.show(part),
+  });
+  progress.ended(indexes);
+}
+
 const BYTES_BETWEEN_TURNS = 8 * MiB;
 
-async function copyRun(
-  { place, members }: { readonly place: number; readonly members: readonly Placed[] },
-  { device, run }: RunSource,
-  { signal }: EmitOptions,
-): Promise<void> {
-  const [first, last] = [members[0], members.at(-1)];
-  if (first === undefined || last === undefined) return;
-  const length = run.paddedEnd(run.startOf(last.index) + last.file.size) - run.startOf(first.index);
-  const buffer = Buffer.allocUnsafeSlow(Math.min(PIECE, length));
-  for (let done = 0; done < length; ) {
-    const piece = buffer.subarray(0, Math.min(PIECE, length - done));
-    device.read(piece, place + done);
-    run.write(first.index, piece, done);
-    done += piece.length;
-    if (done % BYTES_BETWEEN_TURNS < PIECE) await setImmediate();
-    checkAborted(signal);
-  }
-}
+/** How far all of it is; gives others their turn. */
+class Progress {
+  readonly #files: readonly FileEntry[];
+  readonly #options: EmitOptions;
+  readonly #total: number;
+  #done = 0;
+  #inRun = 0;
+  #sinceTurn = 0;
 
-/** Small files that lie near to each other are read together. */
-class ReadAhead implements ReadableDevice {
-  readonly size: number;
-  readonly #device: ReadableDevice;
-  readonly #buffer = Buffer.allocUnsafeSlow(PIECE);
-  #start = 0;
-  #end = 0;
-
-  constructor(device: ReadableDevice) {
-    this.#device = device;
-    this.size = device.size;
+  constructor(files: readonly FileEntry[], options: EmitOptions) {
+    this.#files = files;
+    this.#options = options;
+    this.#total = files.reduce((sum, { size }) => sum + size, 0);
   }
 
-  read(target: Uint8Array, offset: number): void {
-    if (target.length > PIECE / 4 || offset + target.length > this.size) {
-      this.#device.read(target, offset);
-      return;
-    }
-    if (offset < this.#start || offset + target.length > this.#end) this.#fill(offset);
-    target.set(this.#buffer.subarray(offset - this.#start, offset - this.#start + target.length));
+  async copied(bytes: number): Promise<void> {
+    this.#inRun += bytes;
+    this.#sinceTurn += bytes;
+    if (this.#sinceTurn < BYTES_BETWEEN_TURNS) return;
+    this.#sinceTurn = 0;
+    await setImmediate();
+    checkAborted(this.#options.signal);
+    this.show(this.#inRun);
   }
 
-  #fill(offset: number): void {
-    const length = Math.min(PIECE, this.size - offset);
-    this.#end = 0;
-    this.#device.read(this.#buffer.subarray(0, length), offset);
-    this.#start = offset;
-    this.#end = offset + length;
+  ended(indexes: readonly number[]): void {
+    this.#inRun = 0;
+    for (const index of indexes) this.#done += this.#files[index]?.size ?? 0;
+  }
+
+  /** `part`: of what has not ended, in bytes; padding may count. */
+  show(part: number): void {
+    this.#options.onProgress?.(Math.min(this.#total, this.#done + part), this.#total);
+  }
+
+  end(): void {
+    this.show(0);
+    checkAborted(this.#options.signal);
   }
 }

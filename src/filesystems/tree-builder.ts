@@ -111,7 +111,9 @@ function put(merge: Merge, place: Place, arrival: Arrival): void {
 }
 
 function putChildren(merge: Merge, place: Place, from: { entry: DirectoryEntry; asked: string }): void {
-  for (const [name, entry] of from.entry.children) put(merge, place, { name, entry, asked: `${from.asked}/${name}` });
+  from.entry.children.forEach((entry, name) => {
+    put(merge, place, { name, entry, asked: `${from.asked}/${name}` });
+  });
 }
 
 function putLeaf(merge: Merge, place: Place, arrival: Arrival): void {

@@ -1,17 +1,20 @@
 import { CapstanError } from "../support/errors.ts";
 import { type FileSpace, type FoundFile, notAFile, type OpenFile } from "./file-space.ts";
-import type { FileEntry, FileTree, TreeEntry } from "./filetree.ts";
+import type { Content, FileEntry, FileTree } from "./filetree.ts";
 import { openHostFile } from "./host-space.ts";
 import { quotePath, sortByBytes } from "./names.ts";
-import { locate } from "./tree-walk.ts";
+import { locate, type WalkedEntry } from "./tree-walk.ts";
 
-/** The tree of an image as a program in it sees it. `name` is for messages. */
-export function treeSpace(tree: FileTree, name: string): FileSpace {
+/** Where the bytes of the file at a path lie, which is free of links. */
+export type ContentOf = (path: string, file: FileEntry) => Content;
+
+/** The tree of an image as a program in it sees it. `name` is for messages; `contentOf`: where bytes lie by now. */
+export function treeSpace(tree: FileTree, name: string, contentOf: ContentOf = (_, { content }) => content): FileSpace {
   return {
     name,
     find: (path) => {
       const located = locate(tree, path);
-      return located && found(located.path, located.entry);
+      return located && found(located, contentOf);
     },
     list: (path) => {
       const entry = locate(tree, path)?.entry;
@@ -24,7 +27,7 @@ export function treeSpace(tree: FileTree, name: string): FileSpace {
   };
 }
 
-function found(realPath: string, entry: TreeEntry): FoundFile {
+function found({ path: realPath, entry }: WalkedEntry, contentOf: ContentOf): FoundFile {
   return {
     type: entry.type === "symlink" ? "other" : entry.type,
     realPath,
@@ -32,17 +35,15 @@ function found(realPath: string, entry: TreeEntry): FoundFile {
     mode: entry.mode,
     mtime: entry.mtime,
     hostPath: entry.type === "file" && entry.content.kind === "host" ? entry.content.path : undefined,
-    open: () => openEntry(realPath, entry),
+    open: () => {
+      if (entry.type !== "file") throw notAFile(realPath);
+      return openContent(realPath, { size: entry.size, content: contentOf(realPath, entry) });
+    },
   };
 }
 
-function openEntry(path: string, entry: TreeEntry): OpenFile {
-  if (entry.type !== "file") throw notAFile(path);
-  return openContent(path, entry);
-}
-
 /** The bytes of a file, at any place. Error: CapstanError `content-streamed` for those within a packed archive. */
-export function openContent(path: string, { size, content }: FileEntry): OpenFile {
+export function openContent(path: string, { size, content }: Pick<FileEntry, "size" | "content">): OpenFile {
   switch (content.kind) {
     case "host":
       return openHostFile(content.path);

@@ -1,5 +1,5 @@
-import type { DirectoryEntry, FileTree, LinkEntry, TreeEntry } from "./filetree.ts";
-import { sortByBytes } from "./names.ts";
+import type { DirectoryEntry, FileEntry, FileTree, LinkEntry, TreeEntry } from "./filetree.ts";
+import { compareBytes, sortByBytes } from "./names.ts";
 
 export interface WalkedEntry {
   /** With a leading slash. */
@@ -26,6 +26,22 @@ export function* walk(tree: FileTree): Generator<WalkedEntry, void, undefined> {
 export interface LookupOptions {
   /** Whether a link in the last place is followed as well (default true), as stat(2) does and lstat(2) does not. */
   readonly follow?: boolean;
+}
+
+/** The same, for those who look at all of it: hundreds of thousands of steps of a generator take their time. */
+export function walkAll(tree: FileTree, visit: (path: string, entry: TreeEntry) => void): void {
+  const open: OpenDirectory[] = [openDirectory(tree, "")];
+  for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+    const name = top.names[top.next++];
+    const entry = name === undefined ? undefined : top.directory.children.get(name);
+    if (entry === undefined) {
+      open.pop();
+      continue;
+    }
+    const path = `${top.path}/${name}`;
+    visit(path, entry);
+    if (entry.type === "directory") open.push(openDirectory(entry, path));
+  }
 }
 
 /**
@@ -85,6 +101,40 @@ export function measureTree(tree: FileTree): TreeTotals {
     }
   }
   return { files, links, directories, bytes };
+}
+
+/** Whether `test` says so of any file; they come in no order. */
+export function someFile(tree: FileTree, test: (file: FileEntry) => boolean): boolean {
+  const pending: DirectoryEntry[] = [tree];
+  for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
+    for (const entry of directory.children.values()) {
+      if (entry.type === "directory") pending.push(entry);
+      else if (entry.type === "file" && test(entry)) return true;
+    }
+  }
+  return false;
+}
+
+/**
+ * What is chosen, as `walk` would tell of it and in its order. Quicker where that is little: it makes no paths of the
+ * others. `folder` is the path of the directory, "" for the root.
+ */
+export function chosenOf(
+  tree: FileTree,
+  takes: (name: string, entry: TreeEntry, folder: string) => boolean,
+): readonly WalkedEntry[] {
+  const chosen: WalkedEntry[] = [];
+  const pending: { readonly directory: DirectoryEntry; readonly path: string }[] = [{ directory: tree, path: "" }];
+  for (let parent = pending.pop(); parent !== undefined; parent = pending.pop()) {
+    const { path: folder } = parent;
+    parent.directory.children.forEach((entry, name) => {
+      if (takes(name, entry, folder)) chosen.push({ path: `${folder}/${name}`, entry });
+      if (entry.type === "directory") pending.push({ directory: entry, path: `${folder}/${name}` });
+    });
+  }
+  // No name has a NUL in it: it puts what is in a directory right behind that, before names that go on where its name ends.
+  const keyOf = ({ path }: WalkedEntry) => path.replaceAll("/", "\0");
+  return chosen.sort((a, b) => compareBytes(keyOf(a), keyOf(b)));
 }
 
 interface OpenDirectory {

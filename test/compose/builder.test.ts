@@ -1,8 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { type BuilderRequest, buildByVm } from "../../src/compose/builder/build-by-vm.ts";
+import { planRoot } from "../../src/compose/write-image.ts";
+import { MiB } from "../../src/support/bytes.ts";
 import type { Context } from "../../src/support/context.ts";
-import { tree } from "../filesystems/trees.ts";
+import { patterned, tree } from "../filesystems/trees.ts";
 import { Sandbox } from "../support/sandbox.ts";
 
 const sandbox = new Sandbox();
@@ -112,4 +114,15 @@ test("the command line tells what is missing", async () => {
   expect((await run("--fs", "zfs", "--builder", "vm", "--builder-kernel", "no-elf")).stderr).toContain(
     "is not the ELF",
   );
+});
+
+test("files that cannot fit are refused before the builder starts", async () => {
+  const builder = { kernel: "/k.elf", machine: machine('say("started"); process.exit(1);') };
+  const root = { kind: "zfs", size: 64 * MiB, root: "osv", timestamp: undefined, builder } as const;
+  const plan = planRoot({ tree: tree({ f: patterned(40 * MiB, 1) }), root });
+  const reporter = { verbose: false, report: () => undefined };
+  const context: Context = {
+    ...{ cwd: "/", env: process.env, now: () => new Date(), signal: new AbortController().signal, reporter },
+  };
+  await expect(plan.fill?.("/d.qcow2", context)).rejects.toMatchObject({ code: "image-too-small" });
 });

@@ -1,5 +1,15 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -87,13 +97,14 @@ test("entries carry mode, time, size and origin", async () => {
   chmodSync(join(root, "dir", "file"), 0o4751);
   utimesSync(join(root, "dir", "file"), 1000, 1234567.9);
   const tree = await read(root);
+  const { ino, mtimeMs, ctimeMs } = lstatSync(join(root, "dir", "file"));
   expect(lookup(tree, "/dir/file")).toEqual({
     type: "file",
     mode: 0o4751,
     mtime: 1234567,
     origin: "project",
     size: 5,
-    content: { kind: "host", path: join(root, "dir", "file") },
+    content: { kind: "host", path: join(root, "dir", "file"), stamp: { ino, mtimeMs, ctimeMs } },
   });
 });
 

@@ -105,14 +105,68 @@ test("what the older one has is not read anew; an archive of which something is 
   expect([first.opened, second.opened]).toEqual([0, 1]);
 });
 
-test("a ZFS with an older one is the same, too: small files, large ones, with holes and without", async () => {
+async function zfs(root: FileTree, reuse?: Reuse) {
   const size = 64 * MiB;
-  const zfs = async (root: FileTree, reuse?: Reuse) => {
-    const plan = planZfs(root, { size, root: "osv", timestamp: 1_700_000_000 });
-    const device = new MemoryDevice(new Uint8Array(size));
-    const { starts } = await writeZfs(plan, device, { reuse });
-    return { device, places: new Map(plan.files.map((one, index) => [one, starts[index] ?? -1])) };
-  };
+  const plan = planZfs(root, { size, root: "osv", timestamp: 1_700_000_000 });
+  const device = new MemoryDevice(new Uint8Array(size));
+  const { starts } = await writeZfs(plan, device, { reuse });
+  return { device, places: new Map(plan.files.map((one, index) => [one, starts[index] ?? -1])) };
+}
+
+test("a ZFS with an older one is the same, whatever it has of the files and wherever the borders of metaslabs are", async () => {
+  const size = fc.oneof(fc.nat(3000), fc.constantFrom(0, 512, 100_000, 131_072, 131_073, 400_000, 700_000));
+  const made = fc.record({ size, isOld: fc.boolean(), isKept: fc.boolean(), isZero: fc.boolean() });
+  await fc.assert(
+    fc.asyncProperty(fc.array(made, { maxLength: 25 }), async (all) => {
+      const files = all.map((one, index) => {
+        // Zeros at the start: of several blocks, the first is a hole.
+        const bytes = patterned(one.size, index).fill(0, 0, one.isZero ? Math.ceil(one.size / 2) : 0);
+        return { ...one, index, entry: file(bytes) };
+      });
+      const folder = (chosen: typeof files) =>
+        folderOf(
+          chosen.map(({ entry }) => entry),
+          chosen.map(({ index }) => index),
+        );
+      const old = await zfs(folder(files.filter(({ isOld }) => isOld)));
+      const next = folder(files.filter(({ isOld, isKept }) => !isOld || isKept));
+      const place = (one: FileEntry) => {
+        const start = old.places.get(one) ?? -1;
+        return start < 0 ? undefined : start;
+      };
+      const [updated, fresh] = [await zfs(next, { device: old.device, place }), await zfs(next)];
+      expect(Buffer.compare(updated.device.bytes, fresh.device.bytes)).toBe(0);
+      expect(updated.places).toEqual(fresh.places);
+    }),
+    { numRuns: 20 },
+  );
+});
+
+test("what something wrote over an older ZFS is in the new one as it is there: holes and packed ends included", async () => {
+  const contents = [patterned(393_216, 1), patterned(1000, 2), patterned(261_144, 3), patterned(50_000, 4)];
+  const files = contents.map((bytes) => file(bytes));
+  const names = [0, 1, 2, 3];
+  const old = await zfs(folderOf(files, names));
+  const zeros = [
+    { at: 0, from: 0, to: 131_072 },
+    { at: 1, from: 0, to: 1000 },
+    { at: 2, from: 131_100, to: 261_144 },
+  ];
+  for (const { at, from, to } of zeros) {
+    contents[at]?.fill(0, from, to);
+    old.device.write(new Uint8Array(to - from), (old.places.get(files[at] ?? file("")) ?? 0) + from);
+  }
+  const updated = await zfs(folderOf(files, names), { device: old.device, place: (one) => old.places.get(one) });
+  const fresh = await zfs(
+    folderOf(
+      contents.map((bytes) => file(bytes)),
+      names,
+    ),
+  );
+  expect(Buffer.compare(updated.device.bytes, fresh.device.bytes)).toBe(0);
+});
+
+test("a ZFS with an older one is the same, too: small files, large ones, with holes and without", async () => {
   const zeros = (at: number, length: number) => patterned(400_000, 9).fill(0, at, at + length);
   const contents = [
     patterned(262_144, 5),
@@ -151,20 +205,26 @@ test("a ZFS with an older one is the same, too: small files, large ones, with ho
   expect(Buffer.from(updated.device.bytes).equals(fresh.device.bytes)).toBe(true);
 });
 
-test("file by file in the given order, where the writer takes no runs", async () => {
-  const files = [file("one"), file(""), file("three"), file("four")];
+test("what lies there one behind the other comes in one run, and all in the given order", async () => {
+  const files = [file("one"), file(""), file("two"), file("three"), file("new"), file("four"), file("beyond")];
   const device = new MemoryDevice(100);
-  device.write(Buffer.from("ONE..THREE..FOUR"), 10);
-  const places = new Map([
-    [files[0], 10],
-    [files[2], 15],
-  ]);
+  device.write(Buffer.from("ONE.TWO.....THREE...FOUR"), 10);
+  const places = new Map([10, undefined, 14, 22, undefined, 30, 97].map((place, index) => [files[index], place]));
   const seen: string[] = [];
   await emitPlanned(files, {
     reuse: { device, place: (one) => places.get(one) },
+    run: {
+      spanOf: (index) => Math.ceil((files[index]?.size ?? 0) / 4) * 4,
+      *copy({ place, indexes, length }) {
+        const bytes = Buffer.alloc(length);
+        device.read(bytes, place);
+        seen.push(`${indexes.join()} ${bytes.toString().replaceAll("\0", ".")}`);
+        yield length;
+      },
+    },
     write: (index, chunk, offset) => void seen.push(`${index}@${offset} ${Buffer.from(chunk)}`),
   });
-  expect(seen).toEqual(["0@0 ONE", "2@0 THREE", "3@0 four"]);
+  expect(seen).toEqual(["0,2 ONE.TWO.", "3 THREE...", "4@0 new", "5 FOUR", "6@0 beyond"]);
 });
 
 test("a signal ends it", async () => {

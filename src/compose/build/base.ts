@@ -9,7 +9,7 @@ import type { Context } from "../../support/context.ts";
 import { CapstanError } from "../../support/errors.ts";
 import { kernelOf } from "../check-image.ts";
 import { baseTree } from "../merge.ts";
-import { type RootFilesystem, rootFilesystem } from "../root-filesystem.ts";
+import { type RootFilesystem, rootFilesystem, ZFS_LOADER } from "../root-filesystem.ts";
 import { type ImageView, openView, type RootImage } from "../view.ts";
 
 /** The image that a Capstanfile starts from, opened. */
@@ -51,7 +51,7 @@ export function openBase(loader: Loader, where: string): Base {
     if (root !== undefined) checkWhole(root, loader, where);
     return {
       ...{ loader, view, tree: root?.tree ?? withBaseFiles(), commandLine: image.commandLine ?? "" },
-      root: (wish, tree, context) => chooseRoot({ loader, view, root, wish, tree }, context),
+      root: (wish, tree, context) => chooseRoot({ loader, where, view, root, wish, tree }, context),
       reuse: filesystem === "rofs" ? reuseOf(view) : undefined,
       close: () => view.close(),
     };
@@ -87,6 +87,7 @@ function notAmendable({ name }: Loader, where: string, problem: string): Capstan
 
 interface RootChoice {
   readonly loader: Loader;
+  readonly where: string;
   readonly view: ImageView;
   readonly root: RootImage | undefined;
   readonly wish: RootWish;
@@ -94,17 +95,28 @@ interface RootChoice {
   readonly tree: FileTree;
 }
 
-function chooseRoot({ loader, view, root, wish, tree }: RootChoice, context: Context): RootFilesystem {
+function chooseRoot({ loader, where, view, root, wish, tree }: RootChoice, context: Context): RootFilesystem {
   const kind = wish.fs ?? view.filesystem ?? "rofs";
   if (kind === "rofs") return { kind };
   const before = view.filesystem === "zfs" ? view.image.rootPartition?.size : undefined;
   const size = wish.size ?? before ?? DEFAULT_ZFS_SIZE;
   const { zfs } = kernelOf(loader).can;
+  if (zfs === false) throw withoutZfs(loader, where);
   const known = zfs === "osv" || zfs === "osv/zfs" ? zfs : undefined;
   const chosen = rootFilesystem({ kind, size, root: wish.zfsRoot ?? known ?? dataSetOf(root) }, loader, context);
   if (chosen.kind === "rofs" || wish.size !== undefined) return chosen;
   const { enough } = planZfs(tree, chosen);
   return enough <= size ? chosen : { ...chosen, size: enough };
+}
+
+function withoutZfs(loader: Loader, where: string): CapstanError {
+  return new CapstanError(
+    `${where}: the kernel of the base ${loader.name}, ${kernelOf(loader).title}, cannot mount ZFS`,
+    {
+      code: "kernel-without-zfs",
+      hint: `Start from one that can, 'base: ${ZFS_LOADER}', or leave --fs zfs out.`,
+    },
+  );
 }
 
 /** Of `package compose`; what is not in use takes no space on this machine. */
@@ -113,8 +125,9 @@ const DEFAULT_ZFS_SIZE = 10 * GiB;
 /** Where the kernel does not tell which data set it mounts: the one that the base has. */
 export function dataSetOf(root: RootImage | undefined): "osv" | "osv/zfs" | "both" | undefined {
   if (root?.zfs === undefined) return undefined;
-  if (root.zfs.dataset === "osv/zfs") return "osv/zfs";
-  return root.zfs.datasets.includes("osv/zfs") ? "both" : "osv";
+  const { dataset, filled } = root.zfs;
+  if (filled.includes("osv") && filled.includes("osv/zfs")) return "both";
+  return dataset === "osv/zfs" ? "osv/zfs" : "osv";
 }
 
 /** Files of the base lie one behind the other as they are to lie in the new image. */

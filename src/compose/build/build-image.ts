@@ -23,7 +23,7 @@ import type { RootFilesystem } from "../root-filesystem.ts";
 import { type Base, openBase, type RootWish } from "./base.ts";
 import { amendedCommand } from "./command-line.ts";
 import { buildInputs } from "./inputs.ts";
-import { addLayer } from "./overlay.ts";
+import { addLayer, insertPlaced } from "./overlay.ts";
 import { addPackages } from "./packages/add-packages.ts";
 import { insertLibraries, librariesOf } from "./packages/libraries.ts";
 import { makeWritable } from "./writable.ts";
@@ -84,7 +84,7 @@ export async function buildImage(request: BuildRequest, context: Context): Promi
     }
     const { tree } = base;
     // Each layer has its own root directory; that of the base stays.
-    insert(tree, "/", { ...overlay, implied: true }, { onReplace });
+    insertPlaced(tree, "/", { ...overlay, implied: true }, { onReplace });
     const root = base.root(request.root, tree, context);
     if (program !== undefined) for (const one of [overlay, tree]) makeWritable(one, { tree, root, program });
     const commandLine = commandOf(request, base, tree);
@@ -101,7 +101,8 @@ export async function buildImage(request: BuildRequest, context: Context): Promi
   }
 }
 
-function checkNotBase({ name, base, capstanfile }: BuildRequest): void {
+/** Error: CapstanError `base-is-image`. */
+export function checkNotBase({ name, base, capstanfile }: Pick<BuildRequest, "name" | "base" | "capstanfile">): void {
   if (base.name !== name) return;
   throw new CapstanError(`${capstanfile.base.where}: the base ${name} and the new image have one name`, {
     code: "base-is-image",

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { FileTree, TreeEntry } from "../../filesystems/filetree.ts";
 import { type FollowLinks, treeFromHost } from "../../filesystems/host-tree.ts";
@@ -7,13 +7,17 @@ import { type InsertOptions, insert } from "../../filesystems/tree-builder.ts";
 import { type CapstanfileLayer, DEFAULT_ROOTFS } from "../../project/capstanfile.ts";
 import type { Context } from "../../support/context.ts";
 import { CapstanError, ExitCode } from "../../support/errors.ts";
+import { Failures } from "../../support/join-errors.ts";
 import { type FoundSource, findSources } from "./sources.ts";
 
 export interface LayerOptions extends InsertOptions {
   readonly followLinks: FollowLinks;
 }
 
-/** Lays the folder and the files of a Capstanfile over a tree. What lies at one target twice: the later one counts. */
+/**
+ * Lays the folder and the files of a Capstanfile over a tree. What lies at one target twice: the later one counts.
+ * Errors: CapstanError `no-such-file`, `two-files`, `tree-conflict`, those of all lines at once; `os-…`, `unsupported-file-type`.
+ */
 export async function addLayer(
   tree: FileTree,
   layer: CapstanfileLayer,
@@ -21,19 +25,27 @@ export async function addLayer(
   context: Context,
 ): Promise<void> {
   const { signal } = context;
-  const rootfs = rootfsOf(layer);
+  const failures = new Failures(({ code }) => OF_ONE_LINE.has(code));
+  const rootfs = failures.try(() => rootfsOf(layer));
   if (rootfs !== undefined) {
     const { followLinks } = options;
     insert(tree, "/", await treeFromHost(rootfs, { origin: rootfs, followLinks, signal }), options);
   }
   const files = new Map<string, string>();
   for (const mapping of layer.files) {
-    for (const source of findSources(mapping, layer.dir, signal)) {
-      checkFree(source, { files, where: mapping.where });
-      await addSource(tree, source, { layer, options, context });
+    const { where } = mapping;
+    for (const source of failures.try(() => findSources(mapping, layer.dir, signal)) ?? []) {
+      failures.try(() => checkFree(source, { files, where }));
+      const entry = await entryOf(source, { where, options, context });
+      const place = source.target.endsWith("/") ? source.target.slice(0, -1) : source.target;
+      if (entry !== undefined) failures.try(() => insertPlaced(tree, place, entry, options));
     }
   }
+  failures.check();
 }
+
+/** What is wrong with one line of a Capstanfile says nothing of the others. */
+const OF_ONE_LINE: ReadonlySet<string> = new Set(["no-such-file", "two-files", "tree-conflict"]);
 
 /** The folder that becomes the root: the one that is named, which has to be there, or the default one where it is there. */
 function rootfsOf({ rootfs, dir }: CapstanfileLayer): string | undefined {
@@ -63,20 +75,28 @@ function checkFree(
 }
 
 interface Adding {
-  readonly layer: CapstanfileLayer;
+  readonly where: string;
   readonly options: LayerOptions;
   readonly context: Context;
 }
 
-async function addSource(
-  tree: FileTree,
-  { path, target }: FoundSource,
-  { layer, options, context }: Adding,
-): Promise<void> {
+async function entryOf({ path }: FoundSource, { where, options, context }: Adding): Promise<TreeEntry | undefined> {
   const { followLinks } = options;
-  const found = await treeFromHost(path, { origin: layer.name, followLinks, signal: context.signal });
-  const place = target.endsWith("/") ? target.slice(0, -1) : target;
+  // A link that wildcards find and that leads nowhere here may lead somewhere in the image.
+  const followRootLink = existsSync(path);
+  const found = await treeFromHost(path, { origin: where, followLinks, followRootLink, signal: context.signal });
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  const entry: TreeEntry | undefined = isFolder ? found : [...found.children.values()][0];
-  if (entry !== undefined) insert(tree, place, entry, options);
+  return isFolder ? found : [...found.children.values()][0];
+}
+
+/** As `insert`, for what a user has placed: a file over a directory is rather a slash that is missing. */
+export function insertPlaced(tree: FileTree, target: string, entry: TreeEntry, options: InsertOptions): void {
+  try {
+    insert(tree, target, entry, options);
+  } catch (error) {
+    if (!(error instanceof CapstanError) || error.code !== "tree-conflict") throw error;
+    const { message, code, exitCode } = error;
+    const hint = "To put a file into a directory, write the place with a slash at its end: '/usr/bin/'.";
+    throw new CapstanError(message, { code, exitCode, hint, cause: error });
+  }
 }

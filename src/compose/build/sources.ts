@@ -19,7 +19,7 @@ export interface FoundSource {
  * that ends in a slash; a folder's content goes to the target. What wildcards find goes below the target, by its path from
  * the first part with a wildcard on. A path that is there as it is written is taken as it is.
  *
- * Errors: CapstanError `no-such-file`, `os-…`; InterruptedError.
+ * Errors: CapstanError `no-such-file`, `too-many-links`, `os-…`; InterruptedError.
  */
 export function findSources(mapping: FileMapping, dir: string, signal: AbortSignal): readonly FoundSource[] {
   const segments = parsePattern(mapping.source);
@@ -56,6 +56,13 @@ function nothing({ where, target }: FileMapping, what: string): CapstanError {
   });
 }
 
+function tooManyLinks(top: string): CapstanError {
+  return new CapstanError(`Below ${quotePath(top)} there are more than ${MOST_LINKS} links to folders on the way`, {
+    code: "too-many-links",
+    hint: "Links that lead upwards make paths without an end: name a folder further down, or use '**', which follows none.",
+  });
+}
+
 function statIfThere(path: string, follow = true): Stats | undefined {
   try {
     return follow ? statSync(path) : lstatSync(path);
@@ -65,11 +72,17 @@ function statIfThere(path: string, follow = true): Stats | undefined {
   }
 }
 
+/** Links to folders that are followed for one line: those that lead upwards make endlessly many paths of a few folders. */
+const MOST_LINKS = 10_000;
+
 /** Looks below one folder; paths are relative to it. */
 class Search {
   readonly #top: string;
   readonly #signal: AbortSignal;
   readonly #found = new Set<string>();
+  /** Folders, each with how many segments were left: several `**` lead to the same ones in very many ways. */
+  readonly #searched = new Set<string>();
+  #links = 0;
 
   constructor(top: string, signal: AbortSignal) {
     this.#top = top;
@@ -92,6 +105,9 @@ class Search {
       this.#take(prefix + segment.name, rest);
       return;
     }
+    const search = `${segments.length} ${prefix}`;
+    if (this.#searched.has(search)) return;
+    this.#searched.add(search);
     for (const name of this.#names(prefix)) {
       if (segment.kind === "pattern") {
         if (fitsName(segment.tokens, name)) this.#take(prefix + name, rest);
@@ -108,7 +124,10 @@ class Search {
   #take(path: string, rest: readonly Segment[]): void {
     const stats = statIfThere(join(this.#top, path));
     if (rest.length > 0) {
-      if (stats?.isDirectory()) this.#below(`${path}/`, rest);
+      if (!stats?.isDirectory()) return;
+      const isLink = statIfThere(join(this.#top, path), false)?.isSymbolicLink() === true;
+      if (isLink && ++this.#links > MOST_LINKS) throw tooManyLinks(this.#top);
+      this.#below(`${path}/`, rest);
     } else if (stats !== undefined || statIfThere(join(this.#top, path), false) !== undefined) this.#found.add(path);
   }
 

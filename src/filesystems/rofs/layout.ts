@@ -90,7 +90,11 @@ export function decodeSuperblock(block: Uint8Array): Superblock | undefined {
 
 /** Returns the offset behind it. */
 export function encodeInode(target: Buffer, inode: Inode, offset: number): number {
-  for (const [index, field] of INODE_FIELDS.entries()) putU64(target, inode[field], offset + 8 * index);
+  // In the order of INODE_FIELDS.
+  putU64(target, inode.mode, offset);
+  putU64(target, inode.number, offset + 8);
+  putU64(target, inode.dataOffset, offset + 16);
+  putU64(target, inode.count, offset + 24);
   return offset + INODE_SIZE;
 }
 

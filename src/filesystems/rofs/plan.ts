@@ -181,20 +181,18 @@ function shareContents(all: readonly FileEntry[]): { unique: FileEntry[]; unique
 function encodeStructure(listing: Listing, blockOf: readonly number[]): Buffer {
   const structure = Buffer.alloc(roundUp(listing.structureSize, BLOCK_SIZE));
   let offset = 0;
-  for (const [index, { name }] of listing.entries.entries()) {
-    offset = encodeDirectoryEntry(structure, { inode: index + 2, name }, offset);
-  }
+  let inode = 2;
+  for (const { name } of listing.entries) offset = encodeDirectoryEntry(structure, { inode: inode++, name }, offset);
   for (const { target } of listing.links) offset = encodeText(structure, target, offset);
-  const nodes = [listing.root, ...listing.entries.map(({ entry }) => entry)];
-  for (const [index, entry] of nodes.entries()) {
-    const place = listing.places[index] ?? 0;
+  let number = 1;
+  const encode = (entry: TreeEntry) => {
+    const place = listing.places[number - 1] ?? 0;
     const dataOffset = entry.type === "file" ? (blockOf[place] ?? 0) : place;
-    offset = encodeInode(
-      structure,
-      { mode: Mode[entry.type], number: index + 1, dataOffset, count: countOf(entry) },
-      offset,
-    );
-  }
+    offset = encodeInode(structure, { mode: Mode[entry.type], number, dataOffset, count: countOf(entry) }, offset);
+    number++;
+  };
+  encode(listing.root);
+  for (const { entry } of listing.entries) encode(entry);
   return structure;
 }
 

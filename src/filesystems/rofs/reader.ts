@@ -4,6 +4,7 @@ import { CapstanError } from "../../support/errors.ts";
 import type { ReadableDevice } from "../device.ts";
 import type { DirectoryEntry, FileEntry, FileTree, LinkEntry, TreeEntry } from "../filetree.ts";
 import { isPathTooLong, linkTargetFault, nameFault, quotePath } from "../names.ts";
+import { mostContentOn } from "../plausible-size.ts";
 import { type TreeImage, treeImage } from "../tree-image.ts";
 import {
   BLOCK_SIZE,
@@ -124,6 +125,7 @@ function readTree(tables: Tables, device: ReadableDevice): FileTree {
   const inodeTaken = new Uint8Array(tables.superblock.inodeCount + 1);
   inodeTaken[1] = 1;
   let taken = 0;
+  let content = 0;
   const pending: { into: DirectoryEntry; inode: Inode; path: string }[] = [{ into: tree, inode: rootInode, path: "" }];
   for (let parent = pending.pop(); parent !== undefined; parent = pending.pop()) {
     const { into, inode, path } = parent;
@@ -143,6 +145,8 @@ function readTree(tables: Tables, device: ReadableDevice): FileTree {
       const child = inodeAt(tables, number, full);
       const entry = toEntry(child, { tables, device, path: full });
       into.children.set(name, entry);
+      content += entry.type === "file" ? entry.size : 0;
+      if (content > mostContentOn(device)) corrupt("its files have far more bytes than its disk can hold");
       if (entry.type === "directory") pending.push({ into: entry, inode: child, path: full });
     }
   }

@@ -1,7 +1,7 @@
 import { MiB, roundUp } from "../../support/bytes.ts";
 import type { Reporter } from "../../support/reporter.ts";
 import type { WritableDevice } from "../device.ts";
-import { emitPlanned, type Reuse } from "../reuse.ts";
+import { emitPlanned, type Reuse, type Run } from "../reuse.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import type { RofsPlan } from "./plan.ts";
 
@@ -29,9 +29,8 @@ export async function writeRofs(plan: RofsPlan, device: WritableDevice, options:
   await emitPlanned(plan.files, {
     ...{ signal, reuse },
     run: {
-      startOf,
-      paddedEnd: (end) => roundUp(end, BLOCK_SIZE),
-      write: (first, bytes, offset) => output.put(bytes, startOf(first) + offset),
+      spanOf: (index) => roundUp(plan.files[index]?.size ?? 0, BLOCK_SIZE),
+      copy: (run) => copyRun(run, (bytes, offset) => output.put(bytes, startOf(run.indexes[0] ?? 0) + offset)),
     },
     onProgress: (done, total) =>
       reporter?.report({ kind: "progress", text: "Writing files", done, total, unit: "bytes" }),
@@ -46,6 +45,21 @@ export async function writeRofs(plan: RofsPlan, device: WritableDevice, options:
   output.finish();
 }
 
+function* copyRun(
+  { device, place, length }: Run,
+  put: (bytes: Uint8Array, offset: number) => void,
+): Generator<number, void, undefined> {
+  const buffer = Buffer.allocUnsafeSlow(Math.min(COPY_SIZE, length));
+  for (let done = 0; done < length; ) {
+    const piece = buffer.subarray(0, Math.min(COPY_SIZE, length - done));
+    device.read(piece, place + done);
+    put(piece, done);
+    done += piece.length;
+    yield piece.length;
+  }
+}
+
+const COPY_SIZE = 4 * MiB;
 const GATHER_SIZE = MiB;
 /** From this size on, copying costs more than a write of its own. */
 const DIRECT_SIZE = GATHER_SIZE / 2;

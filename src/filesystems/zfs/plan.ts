@@ -4,7 +4,7 @@ import type { ContentStream, DirectoryEntry, FileEntry, FileTree, TreeEntry } fr
 import { byteLength, checkName, checkPathLength, linkTargetFault, quotePath, sortByBytes } from "../names.ts";
 import { type VdevGeometry, vdevGeometry } from "./geometry.ts";
 import { DNODE_SIZE, INDIRECT_BLOCK_SIZE, MAX_BLOCK_SIZE, MIN_PARTITION_SIZE } from "./layout.ts";
-import { partitionSizeFor } from "./write/allocator.ts";
+import { allocatable, partitionSizeFor } from "./write/allocator.ts";
 import { fileBlockSize } from "./write/file-data.ts";
 
 /**
@@ -82,7 +82,7 @@ export function nodeOf(object: number): number | undefined {
 export function planZfs(tree: FileTree, options: ZfsOptions): ZfsPlan {
   const { nodes, files, fileNodes, latest } = numberNodes(tree);
   const dataBytes = files.reduce((sum, { size }) => sum + size, 0);
-  const enough = Math.max(MIN_PARTITION_SIZE, partitionSizeFor(mostAllocated(nodes, files)));
+  const enough = partitionSizeFor(mostAllocated(nodes, files));
   if (options.size < MIN_PARTITION_SIZE) throw tooSmall(options.size, enough);
   const geometry = vdevGeometry(options.size);
   const directories = nodes.reduce((sum, { entry }) => sum + (entry.type === "directory" ? 1 : 0), 0) - 1;
@@ -97,12 +97,18 @@ export function planZfs(tree: FileTree, options: ZfsOptions): ZfsPlan {
 
 /** The size has no room for what is to go in; `enough` has. */
 export function tooSmall(size: number, enough: number): CapstanError {
-  const reason = size < MIN_PARTITION_SIZE ? "the smallest ZFS has 64 MiB" : "the files do not fit";
+  const reason =
+    size < MIN_PARTITION_SIZE
+      ? "the smallest ZFS has 64 MiB"
+      : `the files do not fit in the ${formatSize(allocatable(vdevGeometry(size)))} that it has for them`;
   return new CapstanError(`A ZFS of ${formatSize(size)} is too small: ${reason}`, {
     code: "image-too-small",
     hint: `Give --size ${Math.ceil(enough / MiB)}M or more; space that is not in use takes none on this machine.`,
   });
 }
+
+/** One for all that are no directories: there can be very many of them. */
+const NO_CHILDREN: number[] = [];
 
 interface Numbered {
   readonly nodes: readonly ZfsNode[];
@@ -119,7 +125,8 @@ function numberNodes(root: DirectoryEntry): Numbered {
   const identities = new Identities();
   let latest = root.mtime;
   const add = (entry: TreeEntry, parent: number): number => {
-    nodes.push({ entry, parent, links: entry.type === "directory" ? 2 : 1, children: [] });
+    const isDirectory = entry.type === "directory";
+    nodes.push({ entry, parent, links: isDirectory ? 2 : 1, children: isDirectory ? [] : NO_CHILDREN });
     latest = Math.max(latest, entry.mtime);
     return nodes.length - 1;
   };

@@ -1,8 +1,10 @@
 import { isUtf8 } from "node:buffer";
 
+import { formatSize } from "../../support/bytes.ts";
 import type { ReadableDevice } from "../device.ts";
 import type { DirectoryEntry, FileTree, TreeEntry } from "../filetree.ts";
 import { isPathTooLong, linkTargetFault, nameFault, quotePath } from "../names.ts";
+import { mostContentOn } from "../plausible-size.ts";
 import { type TreeImage, treeImage } from "../tree-image.ts";
 import { corrupt } from "./errors.ts";
 import { MASTER_NODE, ModeType, ObjectType, ObjsetType } from "./layout.ts";
@@ -23,14 +25,17 @@ export interface ZfsImage extends TreeImage {
   readonly datasets: readonly string[];
   /** The one that is shown. */
   readonly dataset: string;
+  /** Those that have files. */
+  readonly filled: readonly string[];
   /** What the file system holds and a tree cannot: paths with a reason, the first hundred. */
   readonly omitted: readonly string[];
 }
 
 export interface OpenZfsOptions {
   /**
-   * The file system to show, such as `osv/zfs`. Where it is not said: the pool's own file system, as OSv's kernels
-   * take it for root since 2026-08; or when that is empty, the first that is not (up to v0.57.0 `osv/zfs` was the root).
+   * The file system to show, such as `osv/zfs`. Where it is not said: of those that are not empty, the one that was
+   * written to last. OSv's kernels take the pool's own for root since 2026-08, and took `osv/zfs` up to v0.57.0: a
+   * pool for both shows by that which of them has run. Where nothing tells, it is the pool's own.
    */
   readonly dataset?: string;
 }
@@ -45,14 +50,17 @@ export interface OpenZfsOptions {
 export function openZfs(device: ReadableDevice, options: OpenZfsOptions = {}): ZfsImage {
   const pool = openPool(device);
   const datasets = pool.datasets.filter(({ pointer }) => pointer !== undefined);
-  const fileSystem = chooseFileSystem(pool, datasets, options.dataset);
-  const { tree, omitted } = readTree(fileSystem);
+  const fileSystems = datasets.flatMap((dataset) => openFileSystem(pool, dataset) ?? []);
+  const filled = fileSystems.filter((one) => hasContent(one, pool.datasets));
+  const fileSystem = chooseFileSystem(options.dataset, { fileSystems, filled });
+  const { tree, omitted } = readTree(fileSystem, device);
   return {
     ...treeImage(tree, pool.label.asize),
     label: pool.label,
     txg: pool.uberblock.txg,
     datasets: datasets.map(({ name }) => name),
     dataset: fileSystem.name,
+    filled: filled.map(({ name }) => name),
     omitted,
   };
 }
@@ -65,6 +73,8 @@ export interface FileSystem {
   /** The object of its root directory. */
   readonly root: number;
   readonly masterNode: ReadonlyMap<string, number>;
+  /** The transaction group that wrote to it last. */
+  readonly birth: number;
 }
 
 /** Errors: CapstanError `bad-zfs`, `zfs-feature`. Undefined for a volume. */
@@ -78,25 +88,26 @@ export function openFileSystem(
   const masterNode = readZapNumbers(objset.object(MASTER_NODE, ObjectType.masterNode));
   checkZplVersion(masterNode.get("VERSION"));
   const root = masterNode.get("ROOT") ?? corrupt(`${name} has no root directory`);
-  return { name, objset, root, masterNode, attributes: attributeReader(objset, masterNode.get("SA_ATTRS")) };
+  const { birth } = pointer;
+  return { name, objset, root, masterNode, birth, attributes: attributeReader(objset, masterNode.get("SA_ATTRS")) };
 }
 
 /** Enough for any image; it bounds the memory that a tree takes. */
 const MAX_ENTRIES = 4_000_000;
 const MAX_OMITTED = 100;
 
-function chooseFileSystem(pool: Pool, datasets: readonly Dataset[], wanted: string | undefined): FileSystem {
-  const candidates = wanted === undefined ? datasets : datasets.filter(({ name }) => name === wanted);
-  let first: FileSystem | undefined;
-  for (const dataset of candidates) {
-    const fileSystem = openFileSystem(pool, dataset);
-    if (fileSystem === undefined) continue;
-    first ??= fileSystem;
-    if (hasContent(fileSystem, pool.datasets)) return fileSystem;
+interface Choice {
+  readonly fileSystems: readonly FileSystem[];
+  readonly filled: readonly FileSystem[];
+}
+
+function chooseFileSystem(wanted: string | undefined, { fileSystems, filled }: Choice): FileSystem {
+  if (wanted !== undefined) {
+    return fileSystems.find(({ name }) => name === wanted) ?? corrupt(`it has no file system ${quotePath(wanted)}`);
   }
-  return (
-    first ?? corrupt(wanted === undefined ? "it has no file system" : `it has no file system ${quotePath(wanted)}`)
-  );
+  // Of those of one transaction the first one, a parent before its children.
+  const [latest] = filled.toSorted((a, b) => b.birth - a.birth);
+  return latest ?? fileSystems[0] ?? corrupt("it has no file system");
 }
 
 /** Folders on which only other data sets are mounted are no content: up to v0.57.0, `osv` has a `/zfs` and no more. */
@@ -116,9 +127,11 @@ interface TreeReading {
   /** Of files with several names, by their object. */
   readonly hardLinked: Map<number, Extract<TreeEntry, { type: "file" }>>;
   count: number;
+  /** Bytes that further files may have. */
+  contentLeft: number;
 }
 
-function readTree(fileSystem: FileSystem): { tree: FileTree; omitted: readonly string[] } {
+function readTree(fileSystem: FileSystem, device: ReadableDevice): { tree: FileTree; omitted: readonly string[] } {
   const { objset, root, attributes } = fileSystem;
   const rootObject = objset.object(root, ObjectType.directory);
   const tree = directory(attributes(rootObject));
@@ -128,6 +141,7 @@ function readTree(fileSystem: FileSystem): { tree: FileTree; omitted: readonly s
     directories: new Set([root]),
     hardLinked: new Map(),
     count: 0,
+    contentLeft: mostContentOn(device),
   };
   const pending: OpenDirectory[] = [{ into: tree, object: rootObject, path: "" }];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
@@ -202,6 +216,11 @@ function toEntry(object: ZfsObject, number: number, { path, reading }: EntryPlac
       return directory(attributes);
     case ModeType.file: {
       if (object.head.type !== ObjectType.plainFile) corrupt(`${quotePath(path)} is no file`);
+      if (attributes.size > reading.contentLeft) {
+        omit(reading, path, `it has ${formatSize(attributes.size)}, far more than its disk can hold`);
+        return undefined;
+      }
+      reading.contentLeft -= attributes.size;
       const entry = file(number, attributes, reading.fileSystem.objset);
       if (attributes.links > 1) reading.hardLinked.set(number, entry);
       return entry;

@@ -1,11 +1,12 @@
 import type { Reporter } from "../../support/reporter.ts";
 import { emissionOrder } from "../content.ts";
 import type { WritableDevice } from "../device.ts";
-import type { DirectoryEntry } from "../filetree.ts";
+import type { DirectoryEntry, FileEntry } from "../filetree.ts";
 import { emitPlanned, type Reuse } from "../reuse.ts";
 import { ROOT_OBJECT, tooSmall, type ZfsPlan } from "./plan.ts";
+import { checkRoom } from "./room.ts";
 import { Allocator } from "./write/allocator.ts";
-import { FileData } from "./write/file-data.ts";
+import { FileData, spanOf } from "./write/file-data.ts";
 import { writeFileSystem } from "./write/file-system.ts";
 import { writeLabels } from "./write/labels.ts";
 import { ObjectTable } from "./write/object-table.ts";
@@ -31,7 +32,8 @@ export interface WrittenZfs {
 
 /**
  * Writes the pool to `device`, which reads as zeros still: the files as their bytes come, then what describes them,
- * each block once and in the order of the device, and at last the labels. Flushing is the caller's.
+ * each block once and in the order of the device, and at last the labels. Nothing is written where it shows before that
+ * it cannot fit. Flushing is the caller's.
  *
  * Errors: CapstanError `image-too-small`, `names-collide`; those of `emitContents` and of the device; RangeError when the
  * device is smaller than the plan.
@@ -42,6 +44,7 @@ export async function writeZfs(
   options: WriteZfsOptions = {},
 ): Promise<WrittenZfs> {
   if (device.size < plan.size) throw new RangeError(`${plan.size} bytes do not fit a device of ${device.size}`);
+  await checkRoom(plan, options.signal);
   const allocator = new Allocator(plan.geometry);
   const output = new PoolOutput(device, allocator, () => tooSmall(plan.size, plan.enough));
   const starts = new Float64Array(plan.files.length).fill(-1);
@@ -67,9 +70,17 @@ async function writeData(plan: ZfsPlan, output: PoolOutput, options: DataOptions
     ...{ objects, places: plan.fileNodes, starts },
   });
   const order = emissionOrder(plan.files);
-  const inOrder = order.flatMap((index) => plan.files[index] ?? []);
+  const inOrder: FileEntry[] = [];
+  for (const index of order) {
+    const file = plan.files[index];
+    if (file !== undefined) inOrder.push(file);
+  }
   await emitPlanned(inOrder, {
     ...{ signal, reuse },
+    run: {
+      spanOf: (number) => spanOf(plan.files[order[number] ?? 0]?.size ?? 0),
+      copy: ({ indexes, ...run }) => files.copy({ ...run, indexes: indexes.map((number) => order[number] ?? 0) }),
+    },
     onProgress: (done, total) =>
       reporter?.report({ kind: "progress", text: "Writing files", done, total, unit: "bytes" }),
     write: (number, chunk) => files.write(order[number] ?? 0, chunk),

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { FileTree, TreeEntry } from "../../../src/filesystems/filetree.ts";
+import { FIRST_DATA_BLOCK, INODE_SIZE } from "../../../src/filesystems/rofs/layout.ts";
 import { isRofs, openRofs } from "../../../src/filesystems/rofs/reader.ts";
 import { planRofs, writeRofs } from "../../../src/filesystems/rofs/writer.ts";
 import { readDeviceFile } from "../../../src/filesystems/tree-image.ts";
@@ -258,6 +259,19 @@ describe("what is no sound image", () => {
     expect(() => openRofs(new MemoryDevice(image))).toThrow(
       expect.objectContaining({ code: "bad-rofs", message: expect.stringContaining("'/l' is a bad link") }),
     );
+  });
+
+  test("files that all are the whole of the disk", async () => {
+    const files = Object.fromEntries(Array.from({ length: 1500 }, (_, index) => [`f${index}`, "x".repeat(400)]));
+    const bytes = Buffer.from(await write(tree(files)));
+    const { inodeCount } = openRofs(new MemoryDevice(bytes)).superblock;
+    let at = bytes.length - INODE_SIZE;
+    while (bytes.readBigUInt64LE(at + 8) !== BigInt(inodeCount)) at--;
+    for (let inode = inodeCount; inode > 1; inode--, at -= INODE_SIZE) {
+      bytes.writeBigUInt64LE(BigInt(FIRST_DATA_BLOCK), at + 16);
+      bytes.writeBigUInt64LE(BigInt(1500 * 512), at + 24);
+    }
+    expect(() => openRofs(new MemoryDevice(bytes))).toThrow(/far more bytes than its disk/);
   });
 
   test("folders in each other beyond the longest path", () => {

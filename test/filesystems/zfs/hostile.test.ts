@@ -198,6 +198,11 @@ describe("what a tree cannot hold is left out, with a reason", () => {
     ["a name that is not UTF-8", { in: "files", object: OBJECTS.a, block: [0, micro(Buffer.of(0xff))] }, "not UTF-8"],
     ["a name with a slash", { in: "files", object: OBJECTS.a, block: [0, micro(Buffer.from("../x"))] }, "slash"],
     ["the parent", { in: "files", object: OBJECTS.a, block: [0, micro(Buffer.from(".."))] }, "not a name"],
+    [
+      "a file of a PiB",
+      dnode(OBJECTS.file, (bytes) => bytes.writeBigUInt64LE(2n ** 50n, 208)),
+      "far more than its disk",
+    ],
     ["a pipe", dnode(OBJECTS.file, (bytes) => bytes.writeUInt16LE(0o010644, 200)), "pipe"],
   ])("%s", (_, forgery, reason) => {
     expect(readAll(forged(forgery))).toEqual([expect.stringContaining(reason)]);

@@ -4,11 +4,14 @@ import type { FileEntry, FileTree, TreeEntry } from "../../../src/filesystems/fi
 import { readDeviceFile } from "../../../src/filesystems/tree-image.ts";
 import { walk } from "../../../src/filesystems/tree-walk.ts";
 import { checkPool } from "../../../src/filesystems/zfs/check.ts";
+import { DslDatasetField } from "../../../src/filesystems/zfs/layout.ts";
+import { openPool } from "../../../src/filesystems/zfs/read/pool.ts";
 import { isZfs, openZfs } from "../../../src/filesystems/zfs/reader.ts";
 import { planZfs, writeZfs, type ZfsRoot } from "../../../src/filesystems/zfs/writer.ts";
 import { CapstanError } from "../../../src/support/errors.ts";
 import { MemoryDevice } from "../../support/memory-device.ts";
 import { bytesOf, contentsOf, entry, patterned, tree, treeArbitrary } from "../trees.ts";
+import { forge } from "./forge.ts";
 
 const MiB = 1024 * 1024;
 
@@ -75,18 +78,29 @@ describe("a pool", () => {
   });
 });
 
-test.each<[ZfsRoot, string, readonly string[]]>([
-  ["osv", "osv", ["osv"]],
-  ["osv/zfs", "osv/zfs", ["osv", "osv/zfs"]],
-  ["both", "osv", ["osv", "osv/zfs"]],
-])("root %s: the file system with content is shown", async (root, shown, all) => {
+test.each<[ZfsRoot, string, readonly string[], readonly string[]]>([
+  ["osv", "osv", ["osv"], ["osv"]],
+  ["osv/zfs", "osv/zfs", ["osv", "osv/zfs"], ["osv/zfs"]],
+  ["both", "osv", ["osv", "osv/zfs"], ["osv", "osv/zfs"]],
+])("root %s: the file system with content is shown", async (root, shown, all, filled) => {
   const device = await write(tree({ a: "b" }), { root });
   const image = openZfs(device);
-  expect([image.dataset, image.datasets]).toEqual([shown, all]);
+  expect([image.dataset, image.datasets, image.filled]).toEqual([shown, all, filled]);
   expect([...image.walk()].map(({ path }) => path)).toEqual(["/a"]);
   expect(checkPool(device, { fresh: true }).problems).toEqual([]);
   expect([...openZfs(device, { dataset: "osv" }).walk()]).toHaveLength(root === "osv/zfs" ? 0 : 1);
   expect(() => openZfs(device, { dataset: "other" })).toThrow(expect.objectContaining({ code: "bad-zfs" }));
+});
+
+test("of two with content, the one that was written to last is shown", async () => {
+  const device = await write(tree({ a: "b" }), { root: "both" });
+  for (const { name, object } of openPool(device).datasets.toReversed()) {
+    const at = 192 + DslDatasetField.blockPointer + 80;
+    const births = openPool(device).datasets.map(({ pointer }) => pointer?.birth ?? 0);
+    const later = (dnode: Buffer) => void dnode.writeUInt32LE(Math.max(...births) + 1, at);
+    forge(device, { in: "mos", object, dnode: later });
+    expect(openZfs(device).dataset).toBe(name);
+  }
 });
 
 test("reading gives what was written, and nothing contradicts itself", async () => {

@@ -8,7 +8,7 @@ import type { Layout } from "../../../store/layout.ts";
 import type { Context } from "../../../support/context.ts";
 import { packageFile } from "./fetch.ts";
 import { debControl, openPackage } from "./open-package.ts";
-import { siblingPackages } from "./siblings.ts";
+import { neededPackages, siblingPackages } from "./siblings.ts";
 
 export interface PackagesRequest extends InsertOptions {
   readonly layer: CapstanfileLayer;
@@ -38,23 +38,34 @@ export async function addPackages(
     insert(tree, "/", { ...opening.tree, implied: true }, { onReplace });
     for (const { path: file, entry: one } of walk(opening.tree)) if (one.type === "file") files.push(file);
     context.reporter.report({ kind: "detail", text: `Package ${origin}: ${path}` });
-    if (entry.source.kind === "deb") pending.push(...(await siblingsOf(entry, path, { options, context })));
+    const control = entry.source.kind === "deb" ? await debControl(path, options, context) : "";
+    const siblings = siblingsOf(entry, control);
+    if (siblings.length === 0 && isOnlyDocumentation(opening.tree)) tellEmpty(entry, control, context);
+    pending.push(...siblings);
   }
   return files;
 }
 
-interface Siblings {
-  readonly options: Parameters<typeof debControl>[1];
-  readonly context: Context;
+/** Only of packages that come from the distribution: a file of the user's own has its siblings nowhere else. */
+function siblingsOf(entry: PackageEntry, control: string): readonly PackageEntry[] {
+  if (entry.source.path !== undefined) return [];
+  return siblingPackages(control).map((name) => ({
+    source: { kind: "deb", name, path: undefined },
+    where: entry.where,
+  }));
 }
 
-/** Only of packages that come from the distribution: a file of the user's own has its siblings nowhere else. */
-async function siblingsOf(
-  entry: PackageEntry,
-  path: string,
-  { options, context }: Siblings,
-): Promise<readonly PackageEntry[]> {
-  if (entry.source.path !== undefined) return [];
-  const siblings = siblingPackages(await debControl(path, options, context));
-  return siblings.map((name) => ({ source: { kind: "deb", name, path: undefined }, where: entry.where }));
+function isOnlyDocumentation(tree: FileTree): boolean {
+  return ![...walk(tree)].some(({ path, entry }) => entry.type !== "directory" && !/^\/?usr\/share\/doc\//.test(path));
+}
+
+/** Distributions have packages that only bring others with them. */
+function tellEmpty({ source, where }: PackageEntry, control: string, { reporter }: Context): void {
+  const others = [...new Set(neededPackages(control))].map((name) => `${source.kind}:${name}`);
+  reporter.report({
+    kind: "warning",
+    text: `${where}: the package ${source.kind}:${source.name} has no files of its own.`,
+    hint:
+      others.length === 0 ? "Name the packages that it stands for." : `Name what it stands for: ${others.join(", ")}`,
+  });
 }

@@ -1,5 +1,6 @@
-import type { VdevGeometry } from "../geometry.ts";
-import { MAX_BLOCK_SIZE } from "../layout.ts";
+import { MiB, roundUp } from "../../../support/bytes.ts";
+import { type VdevGeometry, vdevGeometry } from "../geometry.ts";
+import { MIN_PARTITION_SIZE } from "../layout.ts";
 
 /**
  * Gives out space from the start of the pool to its end. No block lies across the border of two metaslabs (the kernel
@@ -57,14 +58,17 @@ export function allocatable({ metaslabShift, metaslabCount }: VdevGeometry): num
   return capacity - Math.max(capacity / 64, MIN_RESERVE);
 }
 
-/** A size of the partition in which so much can be allocated, in whole MiB. */
+/**
+ * A size of the partition in which so much can be allocated, in whole MiB. What is lost at the borders of metaslabs, less than
+ * a block in each of at most 200, is a part of what the kernel keeps.
+ */
 export function partitionSizeFor(allocated: number): number {
-  // A metaslab has 512 KiB at least, and up to a block of it cannot be used; above 256 MiB the loss is a part of that.
-  const withBorders = allocated * (1 + MAX_BLOCK_SIZE / (512 * 1024 - MAX_BLOCK_SIZE));
-  const size = Math.max(withBorders * (64 / 62), withBorders + MIN_RESERVE) + OUTSIDE_METASLABS;
-  return Math.ceil(size / 2 ** 20) * 2 ** 20;
+  let size = MIN_PARTITION_SIZE;
+  for (;;) {
+    const missing = allocated - allocatable(vdevGeometry(size));
+    if (missing <= 0) return size;
+    size += roundUp(missing, MiB);
+  }
 }
 
-const MIN_RESERVE = 32 * 2 ** 20;
-/** Labels and boot area, and what does not fill a last metaslab. */
-const OUTSIDE_METASLABS = 6 * 2 ** 20;
+const MIN_RESERVE = 32 * MiB;

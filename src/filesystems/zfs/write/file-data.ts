@@ -1,4 +1,5 @@
 import { isZero, roundUp } from "../../../support/bytes.ts";
+import type { Run } from "../../reuse.ts";
 import type { NewBlockPointer } from "../block-pointer.ts";
 import { DATA_START, MAX_BLOCK_SIZE, ObjectType, SECTOR_SIZE } from "../layout.ts";
 import { BlockTree, levelsFor } from "./block-tree.ts";
@@ -21,6 +22,11 @@ export interface FileDataOptions {
 /** The block size of a file of this size: one block of whole sectors, or many of 128 KiB. */
 export function fileBlockSize(size: number): number {
   return size <= MAX_BLOCK_SIZE ? Math.max(SECTOR_SIZE, roundUp(size, SECTOR_SIZE)) : MAX_BLOCK_SIZE;
+}
+
+/** How much a file of this size takes where no block of it is a hole or compressed. */
+export function spanOf(size: number): number {
+  return roundUp(size, fileBlockSize(size));
 }
 
 /**
@@ -48,6 +54,36 @@ export class FileData {
       if (file.done === file.size || file.filled === file.blockSize) this.#endBlock(file);
     }
     if (file.done === file.size) this.#endFile(file);
+  }
+
+  /** Takes files of an older pool, which are written as if their bytes came now. */
+  *copy({ device, place, indexes, length }: Run): Generator<number, void, undefined> {
+    const { output } = this.#options;
+    const end = place + length;
+    let at = place;
+    let ready = 0;
+    for (const index of indexes) {
+      const file = this.#switchTo(index);
+      const { blockSize } = file;
+      while (file.done < file.size) {
+        const start = output.stagingStart;
+        if (ready < blockSize) {
+          ready = Math.min(end - at, Math.max(output.untilWrite, blockSize));
+          device.read(output.memory.subarray(start, start + ready), at);
+          yield ready;
+        }
+        file.filled = Math.min(blockSize, file.size - file.done);
+        file.done += file.filled;
+        this.#endBlock(file);
+        at += blockSize;
+        // What was read ahead is behind the block, unless that was a hole, or went elsewhere.
+        ready = output.stagingStart === start + blockSize ? ready - blockSize : 0;
+      }
+      const after = output.stagingStart;
+      this.#endFile(file);
+      // Its indirect blocks were put where that lay.
+      if (output.stagingStart !== after) ready = 0;
+    }
   }
 
   /** The bytes of the block that is being filled. */

@@ -67,6 +67,11 @@ export class PoolOutput {
     return this.#length;
   }
 
+  /** How many bytes more are gathered before they go out. */
+  get untilWrite(): number {
+    return GATHER_SIZE - this.#length;
+  }
+
   /** Writes the `size` bytes that are staged as a block. */
   takeStaged(size: number, kind: BlockKind): NewBlockPointer {
     let psize = size;
