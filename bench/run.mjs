@@ -1,6 +1,6 @@
 // `npm run bench`: composing, starting and fetching, each against a peer on the same machine in the same run.
 // Figures are ratios; the seconds beside them only show what was divided.
-// `--quick` takes one round of small trees; names (start trees build zfs package growth run linker console remotes) choose parts.
+// `--quick` takes one round of small trees; names (start trees build formats zfs update package growth run linker console instances remotes) choose parts.
 import { spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -22,10 +22,13 @@ import { join } from "node:path";
 import { findProgram, root, setUp } from "../scripts/setup.mjs";
 import { benchBuild } from "./build.mjs";
 import { benchConsole } from "./console.mjs";
+import { benchFormats } from "./formats.mjs";
+import { benchInstances } from "./instances.mjs";
 import { benchRemotes } from "./remotes.mjs";
-import { benchZfs } from "./zfs.mjs";
+import { benchUpdate } from "./update.mjs";
+import { benchZfs, emptyLoader } from "./zfs.mjs";
 
-setUp(["qemu", "tar"]);
+setUp(["qemu", "qemu-img", "tar"]);
 
 const quick = process.argv.includes("--quick");
 const rounds = quick ? 1 : 5;
@@ -45,12 +48,16 @@ const parts = {
     for (const tree of trees()) await composeTree(tree);
   },
   build: () => benchBuild({ work, store, cli, quick, add, interleaved, makeTree, composeNew, shell, ratio, sec, must }),
+  formats: () => benchFormats({ work, store, cli, quick, add, interleaved, makeTree, shell, timed, ratio, sec, must }),
   zfs: () => benchZfs({ work, store, quick, add, interleaved, makeTree, trees, composeNew, shell, ratio, sec }),
+  update: () =>
+    benchUpdate({ work, cli, quick, add, interleaved, makeTree, timed, loader: emptyLoader(work), ratio, sec }),
   package: fromPackage,
   growth,
   run: runStart,
   linker: resolvePrograms,
   console: () => benchConsole({ work, store, cli, env, quick, add, interleaved, must }),
+  instances: () => benchInstances({ work, store, cli, env, quick, add, interleaved, timed, must }),
   remotes: () => benchRemotes({ work, store, cli, env, quick, add, interleaved, median, timed, must }),
 };
 const chosen = process.argv.slice(2).filter((word) => word in parts);
@@ -273,9 +280,10 @@ async function median(job, count) {
 }
 
 function middle(list) {
-  const sorted = [...list].sort((a, b) => a.seconds - b.seconds);
+  const of = (what) => list.map((one) => one[what] ?? 0).sort((a, b) => a - b)[Math.floor(list.length / 2)];
   return {
-    seconds: sorted[Math.floor(sorted.length / 2)].seconds,
+    seconds: of("seconds"),
+    cpuSeconds: of("cpuSeconds"),
     peakMiB: Math.max(...list.map((one) => one.peakMiB)),
   };
 }
@@ -292,16 +300,27 @@ function composeNew(args, cwd) {
   return timed(process.execPath, [cli, ...args], cwd);
 }
 
-/** Runs a program to its end: wall time, and its peak resident memory as /proc tells it (0 where it does not). */
+/**
+ * Runs a program to its end: wall time, and its processor time, to some hundredths of a second, and peak resident memory
+ * as /proc tells them (0 where it does not).
+ */
 function timed(program, args, cwd = work, more = {}) {
   return new Promise((resolve, reject) => {
     const started = process.hrtime.bigint();
     const child = spawn(program, args, { cwd, env: { ...env, ...more }, stdio: ["ignore", "ignore", "inherit"] });
-    let peakMiB = 0;
+    let [peakMiB, cpuSeconds] = [0, 0];
     const watch = setInterval(() => {
       try {
         const kib = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"));
         if (kib !== null) peakMiB = Math.max(peakMiB, Number(kib[1]) / 1024);
+        // proc(5): behind the name in parentheses the 12th and 13th are ticks in user and system mode, 100 a second.
+        const stat = readFileSync(`/proc/${child.pid}/stat`, "utf8");
+        const [user, system] = stat
+          .slice(stat.lastIndexOf(")") + 2)
+          .split(" ")
+          .slice(11, 13)
+          .map(Number);
+        cpuSeconds = Math.max(cpuSeconds, (user + system) / 100);
       } catch {
         // it has just ended
       }
@@ -309,7 +328,7 @@ function timed(program, args, cwd = work, more = {}) {
     child.on("exit", (code) => {
       clearInterval(watch);
       const seconds = Number(process.hrtime.bigint() - started) / 1e9;
-      if (code === 0) resolve({ seconds, peakMiB });
+      if (code === 0) resolve({ seconds, cpuSeconds, peakMiB });
       else reject(new Error(`${program} ${args.join(" ")} ended with ${code}`));
     });
   });

@@ -61,7 +61,7 @@ async function overBuilder(bench, tree, { loader, builder }) {
 }
 
 /** The shape of a loader, with a kernel that says nothing of itself: it is copied, and never booted. */
-function emptyLoader(work) {
+export function emptyLoader(work) {
   const path = join(work, "loader.img");
   const [bootSize, unit] = [65536, 32768];
   const image = Buffer.alloc(4 * 2 ** 20, 1);

@@ -1,7 +1,7 @@
 import type { Distribution } from "../distributions/distribution.ts";
 import type { FileSpace } from "../filesystems/file-space.ts";
 import type { FileTree } from "../filesystems/filetree.ts";
-import { walk } from "../filesystems/tree-walk.ts";
+import { chosenOf, walk } from "../filesystems/tree-walk.ts";
 import type { Kernel } from "../kernels/kernel.ts";
 import type { Closure } from "../linker/closure.ts";
 import { createLinker, type Linker } from "../linker/linker.ts";
@@ -53,6 +53,7 @@ export interface LinkerView {
 
 export function openImage(input: CheckInput): ImageInCheck {
   const linkers = new Map<string, Linker>();
+  const asked = new Map<string, readonly string[]>();
   let names: Map<string, string[]> | undefined;
   return {
     ...input,
@@ -66,14 +67,23 @@ export function openImage(input: CheckInput): ImageInCheck {
       return linker;
     },
     named: (name) => {
-      names ??= pathsByName(input.tree);
-      return names.get(name) ?? [];
+      // Most images ask for a name or two, and need no table of all.
+      if (asked.size >= FEW_NAMES) names ??= pathsByName(input.tree);
+      const paths = asked.get(name) ?? (names === undefined ? pathsOf(input.tree, name) : (names.get(name) ?? []));
+      asked.set(name, paths);
+      return paths;
     },
   };
 }
 
 function makeLinker({ space, kernel }: CheckInput, { rules, libraryPath }: LinkerView): Linker {
   return createLinker({ space, rules, libraryPath, ...(rules === "osv" ? { supplied: kernel.supplies } : {}) });
+}
+
+const FEW_NAMES = 4;
+
+function pathsOf(tree: FileTree, wanted: string): readonly string[] {
+  return chosenOf(tree, (name, entry) => name === wanted && entry.type !== "directory").map(({ path }) => path);
 }
 
 function pathsByName(tree: FileTree): Map<string, string[]> {

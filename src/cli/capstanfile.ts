@@ -1,15 +1,15 @@
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { Writable } from "node:stream";
-import { type BuiltImage, type BuiltProgram, buildImage } from "../compose/build/build-image.ts";
+import { type BuiltImage, type BuiltProgram, buildImage, checkNotBase } from "../compose/build/build-image.ts";
 import { runBuildCommands } from "../compose/build/run-command.ts";
 import { safeName } from "../compose/program.ts";
 import { quotePath } from "../filesystems/names.ts";
 import { type Capstanfile, loadCapstanfile } from "../project/capstanfile.ts";
-import { CAPSTANFILE } from "../project/folder.ts";
+import { CAPSTANFILE, isProject } from "../project/folder.ts";
 import { pullImage } from "../remotes/pull-image.ts";
 import { BUILTIN_LOADER, DEFAULT_LOADER, type Loader, loaderFile } from "../store/loaders.ts";
-import { parseImageName } from "../store/names.ts";
+import { checkImageName, parseImageName } from "../store/names.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import { parseSize } from "../support/sizes.ts";
 import type { CommandContext } from "./answer.ts";
@@ -37,15 +37,18 @@ export async function buildCapstanfile(
 ): Promise<BuiltImage> {
   const capstanfile = loadCapstanfile(path, context);
   const root = rootWish(input);
-  // What is missing shows before a command that may take long.
+  const chosen = name ?? safeName(basename(capstanfile.dir));
+  // What is wrong or missing shows before a command that may take long.
+  checkImageName(chosen);
   const base = await findBase(capstanfile, input, context);
+  checkNotBase({ name: chosen, base, capstanfile });
   if (!input.on("no-build")) {
     await runCommands(capstanfile, input.on("quiet"), context);
   }
   const program = await programOf(capstanfile, base, context);
   return await buildImage(
     {
-      ...{ capstanfile, base, root, program, onlyIfChanged, name: name ?? safeName(basename(capstanfile.dir)) },
+      ...{ capstanfile, base, root, program, onlyIfChanged, name: chosen },
       ...{ layout: openStore(context).layout, followLinks: followLinks(input), checking: checking(input) },
     },
     context,
@@ -92,7 +95,7 @@ async function programOf(
   }
   const { args } = program;
   const assembled = await assembleProgram({ path, userArgs: args, loader, options: OPTIONS }, context);
-  tellProgram(assembled, context);
+  tellProgram(assembled, context, "");
   // Checked by the use of it: a command of the user's own may stand in its place.
   const commandLine = cmdline ?? bootOfProgram(assembled, { args, env: new Map() });
   return { tree: assembled.tree, writable: assembled.writable, commandLine };
@@ -110,10 +113,10 @@ export async function imageOfCapstanfile(folder: string, input: Input, context: 
       "Write the loader as its 'base', or name the image.",
     );
   }
-  if (existsSync(join(folder, "meta", "package.yaml"))) {
+  if (isProject(folder)) {
     context.reporter.report({
       kind: "step",
-      text: `${folder} has a Capstanfile and a meta/package.yaml: the Capstanfile is used ('capstan package compose' goes by meta/)`,
+      text: `${folder} has a Capstanfile and a meta/ folder: the Capstanfile is used ('capstan package compose' goes by meta/)`,
     });
   }
   const { name } = await buildCapstanfile(
@@ -140,7 +143,7 @@ async function findBase({ base }: Capstanfile, input: Input, context: CommandCon
   try {
     return tryBase(text, dir, context);
   } catch (error) {
-    const isMissing = error instanceof CapstanError && ["no-such-image", "no-such-loader"].includes(error.code);
+    const isMissing = error instanceof CapstanError && MISSING.has(error.code);
     if (!isMissing) throw error;
     if (isOffline(context) || parseImageName(text) === undefined) throw missingBase(error, where);
     context.reporter.report({ kind: "step", text: `The base ${text} is not in the store: fetching it` });
@@ -153,6 +156,8 @@ async function findBase({ base }: Capstanfile, input: Input, context: CommandCon
     return tryBase(text, dir, context);
   }
 }
+
+const MISSING: ReadonlySet<string> = new Set(["no-such-image", "no-such-loader", "no-such-file"]);
 
 function tryBase(text: string, dir: string, context: CommandContext): Loader {
   if (text === BUILTIN_LOADER || text === DEFAULT_LOADER) return findLoaderOrFile(text, context);
@@ -168,6 +173,9 @@ function missingBase(error: CapstanError, where: string, cause?: CapstanError): 
   const tried = cause === undefined ? [] : [`and it could not be fetched: ${cause.message}`];
   return new CapstanError(`${where}: ${message}`, {
     ...{ code, exitCode, details: [...details, ...tried], cause },
-    hint: "See 'capstan images'; put one into the store with 'capstan pull' or 'capstan import', or write 'base: builtin', a small kernel for trying things out.",
+    hint:
+      code === "no-such-file"
+        ? "Check the path: it starts in the folder of the Capstanfile. 'capstan images' has the images of the store."
+        : "See 'capstan images'; put one into the store with 'capstan pull' or 'capstan import', or write 'base: builtin', a small kernel for trying things out.",
   });
 }

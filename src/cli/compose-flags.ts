@@ -70,9 +70,20 @@ async function loaderFor(
   } catch (error) {
     if (!(error instanceof CapstanError) || error.code !== "no-such-loader") throw error;
     const usual = usualLoader(context);
-    if (usual === undefined || kernelOf(usual).can.zfs === false) throw error;
+    if (usual === undefined || kernelOf(usual).can.zfs === false) throw noLoaderWithZfs(error);
     return usual;
   }
+}
+
+/** The small kernel that the usual hint speaks of has no ZFS. */
+function noLoaderWithZfs(error: CapstanError): CapstanError {
+  return new CapstanError(error.message, {
+    code: error.code,
+    hint: `ZFS needs a loader that has it: put one into the store with 'capstan import ${ZFS_LOADER} loader.img', or leave --fs zfs out.`,
+    details: error.details,
+    exitCode: error.exitCode,
+    cause: error,
+  });
 }
 
 function usualLoader(context: CommandContext): Loader | undefined {

@@ -134,6 +134,14 @@ function amounts({ done, total, unit }: Progress): string {
   return total === undefined || total === 0 ? amount(done) : `${amount(done)} of ${amount(total)}`;
 }
 
+/** The same for what stands in a line of its own: a name with the end of a line in it would show as two files. */
+export function printableLine(text: string): string {
+  return printable(text).replace(/[\n\t\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
+    const code = character.charCodeAt(0);
+    return code < 0x20 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16)}`;
+  });
+}
+
 /** Names come from archives and images: control characters in them must not reach the terminal. */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for

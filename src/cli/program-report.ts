@@ -36,8 +36,12 @@ export function dryRunProgram(program: AssembledProgram, request: DryRunRequest,
   return { value, text: () => render(value, isVerbose), exitCode: fails ? ExitCode.badData : ExitCode.ok };
 }
 
-/** What is worth a line when a program is composed. */
-export function tellProgram(program: AssembledProgram, { reporter }: CommandContext): void {
+/** What is worth a line when a program is composed; `keeping` says how to keep what was left out, where there is a way. */
+export function tellProgram(
+  program: AssembledProgram,
+  { reporter }: CommandContext,
+  keeping = "; --no-trim keeps them",
+): void {
   const { launch, notes, trimmed } = program;
   reporter.report({ kind: "detail", text: `${program.name} is ${program.recognised.title}` });
   reporter.report({ kind: "detail", text: `Launch ${launch.mode}: ${launch.reason}` });
@@ -49,7 +53,7 @@ export function tellProgram(program: AssembledProgram, { reporter }: CommandCont
     reporter.report({ kind: "warning", text: `${program.name} is not expected to run: ${launch.hindrance}` });
   }
   for (const text of notes) reporter.report({ kind: "step", text });
-  if (trimmed.length > 0) reporter.report({ kind: "step", text: `Left out ${trimmedText(program)}` });
+  if (trimmed.length > 0) reporter.report({ kind: "step", text: `Left out ${trimmedText(program, keeping)}` });
 }
 
 type Described = ReturnType<typeof describeProgram>;
@@ -190,7 +194,7 @@ function reasonOf({ role, neededBy }: Item): string {
   return `${role}, for ${first}${others.length === 0 ? "" : ` and ${others.length} more`}`;
 }
 
-function trimmedText({ trimmed }: AssembledProgram): string {
+function trimmedText({ trimmed }: AssembledProgram, keeping: string): string {
   const bytes = trimmed.reduce((sum, one) => sum + one.bytes, 0);
-  return `${trimmed.map(({ what }) => what).join(", ")}: ${formatSize(bytes)} saved; --no-trim keeps them`;
+  return `${trimmed.map(({ what }) => what).join(", ")}: ${formatSize(bytes)} saved${keeping}`;
 }

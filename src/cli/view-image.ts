@@ -4,10 +4,12 @@ import type { TreeImage } from "../filesystems/tree-image.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import type { CommandContext } from "./answer.ts";
 import { findImageOrFile } from "./find-image.ts";
+import { backingOf } from "./instance-disk.ts";
 
 /** Opens an image of the store, or the image file at a path. */
 export function viewImage(nameOrPath: string, context: CommandContext): ImageView {
-  return openView(findImageOrFile(nameOrPath, context).path);
+  const { path } = findImageOrFile(nameOrPath, context);
+  return openView(path, { backing: backingOf(path, context) });
 }
 
 /** The entry at a path of the image, links followed. */

@@ -2,7 +2,7 @@ import { gunzipSync } from "node:zlib";
 import type { FileSpace } from "../filesystems/file-space.ts";
 import type { Distribution, PackageOfFile } from "./distribution.ts";
 import { recordedNames } from "./paths.ts";
-import { fieldsOf, readBytes, readText } from "./records.ts";
+import { fieldsOf, isShort, MOST_PATHS, partsOf, readBytes, readText } from "./records.ts";
 
 const RECORDS = ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"];
 const INDEX_FOLDERS = ["/var/cache/apk", "/etc/apk/cache"];
@@ -34,10 +34,12 @@ function readInstalled(text: string): {
 } {
   const owners = new Map<string, PackageOfFile>();
   const provided = new Map<string, string>();
-  for (const paragraph of text.split("\n\n")) {
+  for (const paragraph of partsOf(text, "\n\n")) {
     let [name, version, folder]: (string | undefined)[] = [];
-    for (const line of paragraph.split("\n")) {
+    for (const line of partsOf(paragraph, "\n")) {
+      if (owners.size + provided.size >= MOST_PATHS) return { owners, provided };
       const value = line.slice(2);
+      if (/^[PV]:/.test(line) && !isShort(value)) continue;
       if (line.startsWith("P:")) name = value;
       else if (line.startsWith("V:")) version = value;
       else if (line.startsWith("F:")) folder = value;

@@ -1,9 +1,10 @@
 import type { FileSpace } from "../filesystems/file-space.ts";
+import { PATH_MAX } from "../filesystems/names.ts";
 import { openAptLists } from "./apt-lists.ts";
 import type { Distribution } from "./distribution.ts";
 import { isInLibraryDirectory } from "./library-packages.ts";
 import { recordedNames } from "./paths.ts";
-import { readText } from "./records.ts";
+import { isShort, MOST_PATHS, partsOf, readText } from "./records.ts";
 
 const FOLDER = "/var/lib/dpkg";
 
@@ -47,8 +48,9 @@ function lazy<T>(make: () => T): () => T {
 function readOwners(space: FileSpace): ReadonlyMap<string, string> {
   const owners = new Map<string, string>();
   for (const { name, text } of infoFiles(space, ".list")) {
-    for (const path of text.split("\n")) {
-      if (path !== "" && !owners.has(path)) owners.set(path, name);
+    for (const path of partsOf(text, "\n")) {
+      if (owners.size >= MOST_PATHS) return owners;
+      if (path !== "" && path.length <= PATH_MAX && !owners.has(path)) owners.set(path, name);
     }
   }
   return owners;
@@ -65,10 +67,11 @@ function ownerOfName(owners: ReadonlyMap<string, string>, fileName: string): str
 
 function readVersions(space: FileSpace): ReadonlyMap<string, string> {
   const versions = new Map<string, string>();
-  for (const paragraph of (readText(space, `${FOLDER}/status`) ?? "").split("\n\n")) {
+  for (const paragraph of partsOf(readText(space, `${FOLDER}/status`) ?? "", "\n\n")) {
     const name = /^Package: (.+)$/m.exec(paragraph)?.[1];
     const version = /^Version: (.+)$/m.exec(paragraph)?.[1];
-    if (name !== undefined && version !== undefined && !versions.has(name)) versions.set(name, version);
+    if (name === undefined || version === undefined || !isShort(name) || !isShort(version)) continue;
+    if (!versions.has(name) && versions.size < MOST_PATHS) versions.set(name, version);
   }
   return versions;
 }
@@ -77,8 +80,9 @@ function readVersions(space: FileSpace): ReadonlyMap<string, string> {
 function readShlibs(space: FileSpace): ReadonlyMap<string, string> {
   const libraries = new Map<string, string>();
   for (const { text } of infoFiles(space, ".shlibs")) {
-    for (const line of text.split("\n")) {
-      const [library, version, name] = line.trim().split(/\s+/);
+    for (const line of partsOf(text, "\n")) {
+      if (libraries.size >= MOST_PATHS) return libraries;
+      const [library, version, name] = line.trim().split(/\s+/, 3);
       if (library === undefined || version === undefined || name === undefined || library.endsWith(":")) continue;
       libraries.set(`${library}.so.${version}`, name);
       libraries.set(`${library}-${version}.so`, name);
@@ -87,10 +91,15 @@ function readShlibs(space: FileSpace): ReadonlyMap<string, string> {
   return libraries;
 }
 
+/** Of all lists together, in bytes: those of a desktop system have some 40 MiB. */
+const MOST_TEXT = 128 << 20;
+
 function* infoFiles(space: FileSpace, ending: string): Generator<{ readonly name: string; readonly text: string }> {
+  let left = MOST_TEXT;
   for (const file of space.list(`${FOLDER}/info`) ?? []) {
     if (!file.endsWith(ending)) continue;
-    const text = readText(space, `${FOLDER}/info/${file}`);
+    const text = readText(space, `${FOLDER}/info/${file}`, left);
+    left -= text?.length ?? 0;
     const [name] = file.slice(0, -ending.length).split(":", 1);
     if (text !== undefined && name !== undefined) yield { name, text };
   }

@@ -14,6 +14,29 @@ export function readBytes(space: FileSpace, path: string, limit?: number): Buffe
   return forgiving(() => readWhole(file, limit));
 }
 
+/** The parts of a text between separators, one after another: a text of nothing but separators is no array of millions. */
+export function* partsOf(text: string, separator: string): Generator<string, void, undefined> {
+  let at = 0;
+  for (let end = text.indexOf(separator); end !== -1; end = text.indexOf(separator, at)) {
+    yield text.slice(at, end);
+    at = end + separator.length;
+  }
+  yield text.slice(at);
+}
+
+/** Whether a record's name or version is of a length that one can have. */
+export function isShort(text: string): boolean {
+  return text.length <= LONGEST_NAME;
+}
+
+const LONGEST_NAME = 256;
+
+/**
+ * Paths that are kept of a system: the largest have some hundred thousand. A small image may claim to hold any number of
+ * them, since it may be compressed.
+ */
+export const MOST_PATHS = 2_000_000;
+
 const PIECE = 4 << 20;
 
 /** The bytes of a file piece by piece; ends early where it cannot be read on. */

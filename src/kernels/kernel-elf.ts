@@ -6,8 +6,8 @@ import { MiB } from "../support/bytes.ts";
  */
 export interface KernelElf {
   readonly bytes: Buffer;
-  /** Whether the text, as a whole, is among its constants: with a NUL on each side. */
-  hasText(text: string): boolean;
+  /** What is among its constants as a whole, with a NUL on each side, and has ".so" in it: names of libraries. */
+  libraryNames(): ReadonlySet<string>;
   /** Whether the text is anywhere in it. */
   includes(text: string): boolean;
   /** Where the thread-local storage lies, and its size in memory; undefined without one. */
@@ -38,7 +38,7 @@ export function kernelElf(file: Buffer): KernelElf | undefined {
   const tls = headers.find((header) => header.type === PT_TLS);
   return {
     bytes,
-    hasText: (text) => hasText(bytes, text),
+    libraryNames: () => libraryNames(bytes),
     includes: (text) => bytes.includes(text, 0, "latin1"),
     tls: tls === undefined ? undefined : { address: tls.address, size: tls.memorySize },
   };
@@ -61,6 +61,16 @@ function programHeaders(file: Buffer) {
   });
 }
 
-function hasText(bytes: Buffer, text: string): boolean {
-  return bytes.includes(`\0${text}\0`, 0, "latin1");
+const MAX_NAME = 64;
+
+/** In one look: to search for each of some twenty names in several MB takes tens of milliseconds. */
+function libraryNames(bytes: Buffer): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (let at = bytes.indexOf(".so"); at >= 0; at = bytes.indexOf(".so", at + 1)) {
+    const start = Math.max(0, at - MAX_NAME);
+    const around = bytes.toString("latin1", start, at + MAX_NAME);
+    const [from, to] = [around.lastIndexOf("\0", at - start), around.indexOf("\0", at - start)];
+    if (from >= 0 && to >= 0) names.add(around.slice(from + 1, to));
+  }
+  return names;
 }

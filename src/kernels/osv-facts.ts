@@ -39,9 +39,9 @@ export function usuallySupplied(machine: OsvMachine): ReadonlySet<string> {
 
 /** The names that stand in the kernel. The C++ library counts only if its symbols can be bound to. */
 export function suppliedNames(elf: KernelElf, exports: ReadonlySet<string> | undefined): ReadonlySet<string> {
-  const names = [...SUPPLIED, ...Object.values(SUPPLIED_BY_MACHINE).flat(), ...SUPPLIED_AT_TIMES].filter((name) =>
-    elf.hasText(name),
-  );
+  const found = elf.libraryNames();
+  const known = [...SUPPLIED, ...Object.values(SUPPLIED_BY_MACHINE).flat(), ...SUPPLIED_AT_TIMES];
+  const names = known.filter((name) => found.has(name));
   const hidesCxx = exports !== undefined && !exports.has(CXX_SYMBOL);
   return new Set(names.filter((name) => !(hidesCxx && name === "libstdc++.so.6")));
 }

@@ -1,9 +1,10 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { quoted } from "../project/text-file.ts";
 import { readYamlFile, type YamlMap } from "../project/yaml-file.ts";
 import { writeFileAtomically } from "../support/atomic.ts";
+import { MiB } from "../support/bytes.ts";
 import { CapstanError, doing, isErrno } from "../support/errors.ts";
+import { readRegularFile } from "../support/regular-file.ts";
 
 /**
  * What `package add` was told, and what it copied: meta/programs.yaml and meta/programs.files of a project.
@@ -114,10 +115,13 @@ function readFiles(path: string): ReadonlyMap<string, RecordedFile> {
   return files;
 }
 
+/** Some hundred bytes a file. */
+const LONGEST_LIST = 64 * MiB;
+
 function readLines(path: string): readonly string[] {
   return doing(`Reading ${FILES_FILE}`, () => {
     try {
-      return readFileSync(path, "utf8").split("\n");
+      return readRegularFile(path, { name: FILES_FILE, limit: LONGEST_LIST }).toString("utf8").split("\n");
     } catch (error) {
       if (isErrno(error, "ENOENT")) return [];
       throw error;

@@ -61,11 +61,14 @@ export const DEFAULT_ROOTFS = "ROOTFS";
 function readKeys(root: YamlMap): Omit<CapstanfileLayer, "path" | "name" | "dir"> {
   const base = written(root, "base", notEmpty("the name of an image"));
   const rpmBase = readRpmBase(root);
-  const cmdline = root.string("cmdline", (text) => (text.trim() === "" ? undefined : commandProblem(text, "line")));
+  // A block of YAML (`cmdline: |`) ends with a line feed.
+  const cmdline = root.string("cmdline", (text) =>
+    text.trim() === "" ? undefined : commandProblem(text.trim(), "line"),
+  );
   const build = written(root, "build");
   return {
     base,
-    cmdline: cmdline?.trim() === "" ? undefined : cmdline,
+    cmdline: cmdline?.trim() || undefined,
     build: build?.text.trim() === "" ? undefined : build,
     rootfs: written(root, "rootfs", notEmpty("a folder")),
     program: readProgram(root),
@@ -102,10 +105,9 @@ function readProgram(root: YamlMap): CapstanfileLayer["program"] {
 
 /** A text, or a list of texts. */
 function listOrText(root: YamlMap, key: string, check: (text: string) => string | undefined): readonly Written[] {
-  const where = root.where(key);
-  const kind = root.kind(key);
-  const texts = kind === "text" ? [root.string(key, check)] : root.strings(key, check);
-  return texts.flatMap((text) => (text === undefined ? [] : [{ text, where }]));
+  if (root.kind(key) !== "text") return root.placedStrings(key, check);
+  const one = written(root, key, check);
+  return one === undefined ? [] : [one];
 }
 
 function readPackages(root: YamlMap): readonly PackageEntry[] {

@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, relative, resolve } from "node:path";
 import type { Context } from "../support/context.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
+import { Failures } from "../support/join-errors.ts";
 import { type CapstanfileLayer, parseCapstanfile, type Written } from "./capstanfile-layer.ts";
 import { readTextFile } from "./text-file.ts";
 
@@ -8,7 +9,6 @@ export type { CapstanfileLayer, FileMapping, PackageEntry, Written } from "./cap
 export { DEFAULT_ROOTFS } from "./capstanfile-layer.ts";
 export type { PackageSource } from "./capstanfile-packages.ts";
 
-/** The name under which it is looked for. */
 /** A Capstanfile with all that it includes, parsed and checked once. */
 export interface Capstanfile {
   /** Absolute. */
@@ -59,6 +59,9 @@ class Includes {
   readonly #layers = new Map<string, CapstanfileLayer>();
   /** Those that are being read, the outermost first. */
   readonly #open: string[] = [];
+  readonly #unreadable = new Set<string>();
+  /** Of all files at once. */
+  readonly #failures = new Failures(({ code }) => code === "bad-yaml");
 
   constructor(cwd: string) {
     this.#cwd = cwd;
@@ -66,17 +69,22 @@ class Includes {
 
   of(path: string): readonly CapstanfileLayer[] {
     this.#add(path, undefined);
+    this.#failures.check();
     return [...this.#layers.values()];
   }
 
   #add(path: string, includedAt: Written | undefined): void {
-    if (this.#layers.has(path)) return;
+    if (this.#layers.has(path) || this.#unreadable.has(path)) return;
     if (this.#open.includes(path)) throw cycle([...this.#open, path], this.#cwd);
-    if (this.#open.length + this.#layers.size >= MOST_INCLUDES) throw tooMany(includedAt);
+    if (this.#open.length + this.#layers.size + this.#unreadable.size >= MOST_INCLUDES) throw tooMany(includedAt);
     const name = shownPath(path, this.#cwd);
     const text = readTextFile(path, name);
     if (text === undefined) throw includedAt === undefined ? missing(path, this.#cwd) : notThere(name, includedAt);
-    const layer = parseCapstanfile(text, { path, name, dir: dirname(path) });
+    const layer = this.#failures.try(() => parseCapstanfile(text, { path, name, dir: dirname(path) }));
+    if (layer === undefined) {
+      this.#unreadable.add(path);
+      return;
+    }
     this.#open.push(path);
     for (const include of layer.include) this.#add(resolve(layer.dir, include.text), include);
     this.#open.pop();

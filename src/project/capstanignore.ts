@@ -87,6 +87,7 @@ const ANY_NAME: Segment = { parts: ["", ""] };
 
 function createIgnore(own: readonly Rule[], always: readonly Rule[], warnings: readonly string[]): Ignore {
   const anyKeeps = own.some((rule) => rule.keeps);
+  const mayFit = firstNames([...own, ...always]);
 
   function decides(names: readonly string[], length: number, isDirectory: boolean): boolean {
     if (always.some((rule) => fits(rule, names, length, isDirectory))) return true;
@@ -101,6 +102,7 @@ function createIgnore(own: readonly Rule[], always: readonly Rule[], warnings: r
     patterns: [...own, ...always].map((rule) => rule.pattern),
     warnings,
     ignores(path, isDirectory) {
+      if (!mayFit(firstOf(path))) return false;
       const names = path.split("/").filter((name) => name !== "");
       if (names.length === 0) return false;
       if (anyKeeps) {
@@ -119,6 +121,21 @@ function createIgnore(own: readonly Rule[], always: readonly Rule[], warnings: r
       };
     },
   };
+}
+
+/** Whether a rule may fit a path with this name in front: most projects have no rules but the few that always hold. */
+function firstNames(rules: readonly Rule[]): (name: string) => boolean {
+  const names = rules.map(({ segments }) => segments[0]);
+  if (names.some((segment) => typeof segment !== "string")) return () => true;
+  const known = new Set(names);
+  return (name) => name === "" || known.has(name);
+}
+
+/** Its first name; "" where that takes a closer look. */
+function firstOf(path: string): string {
+  const start = path.startsWith("/") ? 1 : 0;
+  const end = path.indexOf("/", start);
+  return end === -1 ? path.slice(start) : path.slice(start, end);
 }
 
 /** What makes a package one: no pattern, such as `*.yaml`, can leave it out. */

@@ -55,6 +55,12 @@ export function readYamlFile<T>(path: string, options: YamlFileOptions, read: (r
   return text === undefined ? undefined : readYaml(text, options, read);
 }
 
+export interface PlacedText {
+  readonly text: string;
+  /** `meta/run.yaml:3:5` */
+  readonly where: string;
+}
+
 /** A map of the file, asked for its keys one after another. What is not asked for is an unknown key. */
 export class YamlMap {
   readonly #file: YamlFile;
@@ -93,6 +99,11 @@ export class YamlMap {
 
   /** A list of texts; empty when the key is missing or nothing is written after it. */
   strings(key: string, check?: Check): readonly string[] {
+    return this.placedStrings(key, check).map(({ text }) => text);
+  }
+
+  /** As `strings`, each with its own place: for problems that are only found out later. */
+  placedStrings(key: string, check?: Check): readonly PlacedText[] {
     const value = this.#take(key)?.value;
     if (value === undefined || (value.kind === "text" && value.absent)) return [];
     if (value.kind !== "list") {
@@ -105,7 +116,7 @@ export class YamlMap {
         return [];
       }
       const text = this.#text(item, `an item of '${key}'`, check);
-      return text === undefined ? [] : [text];
+      return text === undefined ? [] : [{ text, where: this.#file.place(item.at) }];
     });
   }
 

@@ -9,7 +9,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { temporaryBeside } from "../support/atomic.ts";
 import { doing, isErrno } from "../support/errors.ts";
 import { copyToNew } from "./copy.ts";
@@ -26,7 +26,7 @@ export const KERNEL_SUFFIX = ".elf";
 export interface Companion {
   /** Put behind the name of the image: `.elf`. */
   readonly suffix: string;
-  /** What is copied. */
+  /** What is copied; what lies beside the staged image is moved. */
   readonly path: string;
 }
 
@@ -61,7 +61,9 @@ export function stageImage(layout: Layout, name: string, options: StageOptions):
         const copies: Move[] = [];
         for (const { suffix, path } of companions) {
           const copy = join(folder, `${checked.base}${suffix}`);
-          await copyToNew(path, copy, { signal: options.signal });
+          // What was made for this image lies on this disk already, and is sound or of no use: it need not be waited for.
+          if (dirname(path) === folder) renameSync(path, copy);
+          else await copyToNew(path, copy, { signal: options.signal });
           copies.push({ from: copy, to: join(paths.folder, basename(copy)) });
         }
         const moves = { index: { from: index, to: paths.index }, image: { from: staged, to: paths.image }, copies };

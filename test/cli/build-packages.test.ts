@@ -90,7 +90,7 @@ describe("packages", () => {
   });
 
   test.each<[string, string, Readonly<Record<string, string>>, number, string]>([
-    ["a file that is not there", "'deb:./nowhere.deb'", {}, 66, "Capstanfile:3:11: there is no package file"],
+    ["a file that is not there", "'deb:./nowhere.deb'", {}, 66, "Capstanfile:3:12: there is no package file"],
     ["a file that is no package", "'deb:./bad.deb'", { "bad.deb": "<html>" }, 65, "it is no Debian package"],
     ["no package manager", "deb:tool", {}, 69, "apt-get is not on this machine"],
     ["no package manager for RPM", "rpm:tool", {}, 69, "dnf is not on this machine"],
@@ -147,6 +147,23 @@ fi
         code: 0,
         stderr: expect.not.stringContaining("Fetching"),
       });
+    });
+
+    test("that only stand for others say so", async () => {
+      const env = withApt();
+      write({
+        "bin/all_1.0_all.deb": makeDeb(
+          { "usr/share/doc/all/copyright": "free", "usr/share/doc/all/changelog": "" },
+          "Package: all\nVersion: 1.0\nDepends: server (>= 1.0), server (<< 2), tools | other\n",
+        ),
+        Capstanfile: "base: builtin\ncmdline: /x\npackages:\n- deb:all\n",
+      });
+      const { code, stderr } = await build("all", env);
+      expect({ code, stderr }).toEqual({
+        code: 0,
+        stderr: expect.stringContaining("Capstanfile:4:3: the package deb:all"),
+      });
+      expect(stderr).toMatch(/stands for: deb:server, deb:tools$/m);
     });
 
     test("are refused offline, and what apt says is told", async () => {

@@ -1,8 +1,12 @@
-import { chmodSync, cpSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { additionOf, addToRepository } from "../../src/hosting/add-to-repository.ts";
+import { testContext } from "../packages/support.ts";
 import { lacksGuests } from "../support/guest.ts";
 import { describeUnless } from "../support/machine.ts";
+import { MisbehavingServer } from "../support/misbehaving-server.ts";
+import { makeRepository, ONLINE, serveFolder } from "../support/repositories.ts";
 import { repository, Sandbox, STACK, sha256 } from "../support/sandbox.ts";
 
 const sandbox = new Sandbox();
@@ -132,7 +136,7 @@ describe("what cannot be found or placed", () => {
     ["a file that is not there", "/x: nowhere", 66, "Capstanfile:4:7: there is no"],
     ["wildcards that fit nothing", "/x: '*.so'", 66, "Capstanfile:4:7: nothing fits '*.so'"],
     ["wildcards in a folder that is not there", "/x: 'no/*'", 66, "nothing fits 'no/*'"],
-    ["two files of one place", "/lib: [a.txt, b.txt]", 65, "Capstanfile:4:9: both"],
+    ["two files of one place", "/lib: [a.txt, b.txt]", 65, "Capstanfile:4:17: both"],
     ["a file in the place of a folder", "/etc: a.txt", 65, "'/etc' is a directory with entries"],
     ["a folder below a file", "{ /x: a.txt, /x/y: b.txt }", 65, "'/x'"],
   ])("%s", async (_, line, expected, message) => {
@@ -142,6 +146,39 @@ describe("what cannot be found or placed", () => {
     expect({ code, stderr }).toEqual({ code: expected, stderr: expect.stringContaining(message) });
     expect(stderr).not.toMatch(STACK);
     expect(sandbox.files("store/repository/lost")).toEqual([]);
+  });
+
+  test("all of it is told at once, with the place of each line", async () => {
+    write({
+      ...{ "a.txt": "a", "b.txt": "b" },
+      Capstanfile: [
+        ...["base: builtin", "rootfs: nowhere", "files:"],
+        ...["  /one: missing", "  /lib: [a.txt, b.txt]", "  /two: '*.so'", "  /x/y: a.txt", "  /x: b.txt", ""],
+      ].join("\n"),
+    });
+    const { code, stderr } = await build("lost");
+    expect(code).toBe(66);
+    expect(stderr.split("\n").filter((line) => line.includes("Capstanfile:"))).toEqual([
+      expect.stringContaining("Capstanfile:2:9: there is no folder"),
+      expect.stringContaining("Capstanfile:4:9: there is no"),
+      expect.stringContaining("Capstanfile:5:17: both"),
+      expect.stringContaining("Capstanfile:6:9: nothing fits '*.so'"),
+      expect.stringMatching(/'\/x' is a directory with entries in Capstanfile:7:9 and a file in Capstanfile:8:7/),
+    ]);
+    expect(stderr).toContain("with a slash at its end");
+  });
+
+  test("a link that wildcards find and that leads nowhere is stored as it says", async () => {
+    write({ "lib/a.so": "a", Capstanfile: "base: builtin\ncmdline: /x\nfiles: { /lib: 'lib/*' }\n" });
+    symlinkSync("/usr/lib/of-the-image.so", join(folder, "lib", "b.so"));
+    symlinkSync("a.so", join(folder, "lib", "c.so"));
+    expect((await build("dangling", "--no-check")).code).toBe(0);
+    const rows = await sandbox.json<Row[]>(["image", "ls", "-R", "dangling"]);
+    expect(rows.filter(({ path }) => path.startsWith("lib/"))).toEqual([
+      expect.objectContaining({ path: "lib/a.so", type: "file" }),
+      expect.objectContaining({ path: "lib/b.so", target: "/usr/lib/of-the-image.so" }),
+      expect.objectContaining({ path: "lib/c.so", type: "file" }),
+    ]);
   });
 
   test("a rootfs that is named has to be there", async () => {
@@ -253,6 +290,15 @@ describe("the base", () => {
     expect((await inspect("options")).commandLine).toBe(expected);
   });
 
+  test.each([
+    ["a block", "cmdline: |\n  --env=A=2 /app/two\n"],
+    ["folded lines", "cmdline: >\n  --env=A=2\n  /app/two\n\n"],
+  ])("a boot command may be %s of YAML", async (_, lines) => {
+    write({ Capstanfile: `base: below\n${lines}` });
+    expect((await build("block", "--no-check")).code).toBe(0);
+    expect((await inspect("block")).commandLine).toBe("--console=serial --env=A=2 /app/two");
+  });
+
   test.each(["raw", "qcow2", "vdi", "vmdk", "vpc"])("may be a file of the format %s", async (format) => {
     const path = join(folder, `base.${format}`);
     const { spawnSync } = await import("node:child_process");
@@ -296,9 +342,47 @@ describe("the base", () => {
     expect(statSync(join(folder, "ran"), { throwIfNoEntry: false })).toBeUndefined();
   });
 
-  test("and the new image cannot have one name", async () => {
-    write({ Capstanfile: "base: below\n" });
-    expect((await build("below")).code).toBe(64);
+  test("that the store lacks comes from a remote, and stays in the store", async () => {
+    const shop = await makeRepository(join(folder, "shop"), []);
+    const additions = [additionOf(sandbox.image("below"), { name: "team.base" })];
+    await addToRepository(shop, additions, { replace: true }, testContext(folder));
+    await using server = await MisbehavingServer.start();
+    serveFolder(server, shop);
+    const config = join(sandbox.store, "config.yaml");
+    writeFileSync(config, `remotes:\n  shop:\n    type: index\n    url: "${server.url("/")}"\n`);
+    onTestFinished(() => rmSync(config));
+    write({ x: "new", Capstanfile: "base: team.base\nfiles: { /x: x }\n" });
+    const offline = await build("of-remote", "--no-check");
+    expect({ code: offline.code, stderr: offline.stderr }).toEqual({
+      code: 66,
+      stderr: expect.stringContaining("Capstanfile:1:7: There is no image 'team.base'"),
+    });
+    const { code, stderr } = await sandbox.run(["build", "of-remote", "--no-check"], { cwd: folder, env: ONLINE });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining("Built of-remote") });
+    expect(await list("of-remote")).toEqual(["app/one", "app/two", "x"]);
+    expect((await build("again", "--no-check")).code).toBe(0);
+  });
+
+  test.each(["./nowhere.qcow2", "../nowhere/base.raw"])("that is a file and not there: %s", async (path) => {
+    write({ Capstanfile: `cmdline: /x\nbase: ${path}\n` });
+    const { code, stderr } = await build("none");
+    expect({ code, stderr }).toEqual({ code: 66, stderr: expect.stringContaining("Capstanfile:2:7: The image file") });
+    expect(stderr).toContain("does not exist");
+    expect(stderr).toContain("it starts in the folder of the Capstanfile");
+  });
+
+  test("with a kernel that cannot mount ZFS gets none", async () => {
+    write({ Capstanfile: "base: builtin\ncmdline: /x\n" });
+    const { code, stderr } = await build("none", "--fs", "zfs");
+    expect({ code, stderr }).toEqual({ code: 65, stderr: expect.stringContaining("Capstanfile:1:7: the kernel") });
+    expect(stderr).toContain("base: osv-loader-with-zfs");
+    expect(stderr).not.toContain("--loader_image");
+  });
+
+  test.each(["below", "../evil"])("and the new image cannot have the name %s: nothing is run", async (name) => {
+    write({ Capstanfile: "base: below\nbuild: touch ran\n" });
+    expect((await build(name)).code).toBe(64);
+    expect(statSync(join(folder, "ran"), { throwIfNoEntry: false })).toBeUndefined();
   });
 
   test.each<[string, (path: string) => void, string]>([
@@ -372,6 +456,15 @@ describe("names, and whether there is anything to do", () => {
     const { code, stderr } = await build();
     expect(code).toBe(66);
     expect(stderr).toContain("There is no Capstanfile");
+  });
+
+  test("run in a folder with neither says what both would be", async () => {
+    const { code, stderr } = await sandbox.run(["run"], { cwd: folder });
+    expect({ code, stderr }).toEqual({
+      code: 66,
+      stderr: expect.stringContaining("neither a Capstanfile nor a meta/package.yaml"),
+    });
+    expect(stderr).toContain("capstan init");
   });
 
   test("package compose says what a folder with a Capstanfile alone is for", async () => {

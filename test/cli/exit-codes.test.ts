@@ -67,7 +67,7 @@ describe.concurrent.each<{ readonly kind: string; readonly sessions: readonly Se
       ["package compose x", 66, "Not a Capstan package: there is no meta/package.yaml", "capstan package init"],
       ["package build", 66, "Not a Capstan package", "capstan package init"],
       ["package import nowhere", 66, "nowhere", ""],
-      ["run", 66, "Not a Capstan package", "capstan package init"],
+      ["run", 66, "neither a Capstanfile nor a meta/package.yaml", "capstan init"],
       ["compose x nowhere -l builtin", 66, "nowhere", ""],
       ["compose x root", 66, "There is no loader 'osv-loader'", "--loader_image builtin"],
       ["compose x root -l bultin", 66, "Did you mean 'builtin'?", "capstan import bultin"],

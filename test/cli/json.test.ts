@@ -22,6 +22,8 @@ beforeAll(async () => {
   });
   await sandbox.ok(["volume", "create", "old"], { cwd: project });
   await sandbox.ok(["compose", "ready", "root", "-l", "builtin", "-c", "/x y"]);
+  sandbox.write({ "changed/dir/file": "1234567" });
+  await sandbox.ok(["compose", "other", "changed", "-l", "builtin", "-c", "/x", "--no-check"]);
 });
 
 afterAll(() => sandbox.remove());
@@ -432,6 +434,68 @@ const sessions: Readonly<Record<string, Session>> = {
     answers: false,
     value: { name: "osv" },
   },
+  info: {
+    args: ["info", "./store/repository/ready/ready.qemu"],
+    answers: true,
+    value: {
+      ...{ kind: "QCOW2", path: inStore("repository/ready/ready.qemu"), format: "qcow2", commandLine: "/x y" },
+      ...{ virtualSize: expect.any(Number), storedSize: expect.any(Number), problems: [] },
+      // Without the ELF beside it, too, the kernel is known.
+      loader: { kernel: "demo", version: "1.0", payloadSize: expect.any(Number) },
+      partitions: [{ number: 2, type: 0x83, start: 2 * 1024 * 1024, size: expect.any(Number) }],
+      root: expect.objectContaining({ filesystem: "rofs", files: 1, contentSize: 5, pool: null }),
+    },
+  },
+  "image du": {
+    args: ["image", "du", "ready"],
+    answers: true,
+    value: {
+      ...{ path: "/", size: 5, files: 1 },
+      sources: [{ kind: "host", name: any, size: 5, files: 1 }],
+      tree: {
+        ...{ name: "/", path: "/", type: "directory", size: 5, files: 1 },
+        children: [
+          {
+            ...{ name: "dir", path: "/dir", type: "directory", size: 5, files: 1 },
+            children: [{ name: "file", path: "/dir/file", type: "file", size: 5, files: 1, children: [] }],
+          },
+        ],
+      },
+    },
+  },
+  "image sbom": {
+    args: ["image", "sbom", "ready"],
+    // Its text is JSON without the flag, too.
+    answers: false,
+    value: expect.objectContaining({
+      spdxVersion: "SPDX-2.3",
+      packages: [expect.objectContaining({ name: "ready" }), expect.objectContaining({ versionInfo: "1.0" })],
+      files: [expect.objectContaining({ fileName: "./dir/file" })],
+    }),
+  },
+  "image set-cmdline": {
+    args: ["image", "set-cmdline", "other", "/z"],
+    answers: false,
+    value: { image: "other", before: "/x", after: "/z" },
+  },
+  "image resize": {
+    args: ["image", "resize", "other", "+1M"],
+    answers: false,
+    value: {
+      ...{ image: "other", before: expect.any(Number), after: expect.any(Number), filesystem: null },
+      reason: expect.stringContaining("a ROFS is as large as its files"),
+    },
+  },
+  "image diff": {
+    args: ["image", "diff", "ready", "other"],
+    answers: true,
+    value: {
+      ...{ same: false, commandLine: { before: "/x y", after: "/z" }, filesystem: null, contentSize: 2 },
+      virtualSize: { before: expect.any(Number), after: expect.any(Number) },
+      storedSize: { before: expect.any(Number), after: expect.any(Number) },
+      files: [{ path: "/dir/file", change: "changed", type: "file", before: 5, after: 7, what: "content" }],
+    },
+  },
   "image export": {
     args: ["image", "export", "ready", "-O", "vdi"],
     answers: false,
@@ -444,14 +508,12 @@ const sessions: Readonly<Record<string, Session>> = {
 };
 
 const ofInstances = ["inspect", "start", "restart", "kill", "pause", "resume", "wait"];
-const ofImages = ["diff", "du", "resize", "sbom", "set-cmdline"].map((what) => `image ${what}`);
 const ofGuests = ["info", "env", "ls", "cp", "top"].map((what) => `guest ${what}`);
 /** Told by tests of their own: below, in instances.test.ts, services.test.ts and guest.test.ts, and in test/e2e. */
 const ELSEWHERE = [
   ...["run", "stop", "delete", "logs", "attach", "help", "repo serve", "up", "down", "package compose-remote"],
   ...ofInstances,
   ...ofGuests,
-  ...["info", ...ofImages],
 ];
 
 test("no command is left out", () => {

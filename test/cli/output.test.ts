@@ -124,6 +124,7 @@ describe("names and texts from others never reach the terminal raw", () => {
       `"${text.replaceAll("\u001b", "\\e").replaceAll("\u0007", "\\a").replaceAll("\u009b", "\\x9B")}"`;
     sandbox.write({
       [`evil/${evil}/file`]: "x",
+      "evil/two\nlines\u202e": "x",
       "evil/README.md": `${evil}\n`,
       "evil/meta/package.yaml": `name: evil\ntitle: ${yaml(evil)}\nauthor: ${yaml(evil)}\nversion: ${yaml(evil)}\nplatform: ${yaml(evil)}\n`,
       "evil/meta/run.yaml": `runtime: native\nconfig_set:\n  default:\n    bootcmd: ${yaml(`/x ${evil.replace("\u009b", "")}`)}\n`,
@@ -140,6 +141,8 @@ describe("names and texts from others never reach the terminal raw", () => {
     ["image ls", ["image", "ls", "evil"], told],
     ["image ls -R", ["image", "ls", "-R", "evil"], told],
     ["image tree", ["image", "tree", "evil"], told],
+    ["image du", ["image", "du", "evil"], told],
+    ["image diff", ["image", "diff", "ready", "evil"], told],
     ["image inspect", ["image", "inspect", "evil"], "runscript"],
     ["images", ["images"], told],
     ["package list", ["package", "list"], told],
@@ -154,6 +157,14 @@ describe("names and texts from others never reach the terminal raw", () => {
     expect(stdout + stderr).not.toContain(ESCAPE);
     for (const control of ["\u0007", "\u009b"]) expect(stdout + stderr).not.toContain(control);
   });
+
+  test.each([[["ls", "evil"]], [["tree", "evil"]], [["du", "evil"]], [["diff", "ready", "evil"]]])(
+    "a name with the end of a line in it stays on one line: image %j",
+    async (args) => {
+      const { stdout } = await sandbox.run(["image", ...args]);
+      expect(stdout.split("\n").filter((line) => line.includes("two\\x0alines\\u202e"))).toHaveLength(1);
+    },
+  );
 
   test("details of what is replaced", async () => {
     const args = ["package", "compose", "over", "-l", "builtin", "-v"];

@@ -26,6 +26,13 @@ R
 F
 `;
 
+test("what is too long for a name or a version is none", () => {
+  const text = `P:${"n".repeat(300)}\nV:1\nF:bin\nR:a\n\nP:short\nV:${"1".repeat(300)}\nF:bin\nR:b\n${"\n".repeat(3_000_000)}`;
+  const found = openDistribution(system({ "/lib/apk/db/installed": text }));
+  expect(found?.ownerOf("/bin/a")).toBeUndefined();
+  expect(found?.ownerOf("/bin/b")).toEqual({ name: "short", version: undefined });
+});
+
 const index =
   "C:Q1=\nP:zlib\nV:1.3\nT:so:libcurl.so.4=4\np:so:libz.so.1=1.3\n\nC:Q1=\nP:libcurl\nV:8\np:so:libcurl.so.4=4.8.0 pc:x\n";
 

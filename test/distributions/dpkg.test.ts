@@ -35,6 +35,12 @@ const debian = (more: Readonly<Record<string, Sketch>> = {}) =>
     ...more,
   });
 
+test("a version that is too long for one is none, however much stands behind it", () => {
+  const status = `Package: libssl3\nVersion: ${"1".repeat(300)}\n${"\n".repeat(3_000_000)}`;
+  const found = openDistribution(debian({ "/var/lib/dpkg/status": status }));
+  expect(found?.ownerOf("/usr/lib/x86_64-linux-gnu/libssl.so.3")).toEqual({ name: "libssl3", version: undefined });
+});
+
 describe("who owns a file", () => {
   test.each([
     ["/usr/lib/x86_64-linux-gnu/libssl.so.3", "libssl3", "3.0.15-1"],

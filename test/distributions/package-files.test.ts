@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -73,6 +73,7 @@ describe("a Debian package", () => {
     ["empty", () => Buffer.alloc(0), "it is no Debian package"],
     ["without data", () => ar({ "debian-binary": Buffer.from("2.0\n") }), "it has no data.tar"],
     ["packed in an unknown way", () => ar({ "data.tar.q": Buffer.from("x") }), "in an unknown way"],
+    ["packed in a way that is called like a method", () => ar({ "data.tartoString": Buffer.from("x") }), "unknown way"],
     ["cut off", () => toolDeb("gzip").subarray(0, -100), "it is cut off"],
     [
       "with a size that is none",
@@ -142,6 +143,15 @@ describe("an RPM", () => {
     });
   }
 
+  test.each([
+    ["not packed at all", cpio(FILES), null],
+    ["not packed, and says so", cpio(FILES), "none"],
+    ["packed with gzip", gzipSync(cpio(FILES)), null],
+  ])("that names no packer is found: %s", async (_, payload, compressor) => {
+    expect(await unpack("unnamed.rpm", rpm(payload, compressor))).toEqual(cpio(FILES));
+    rmSync(sandbox.path("unnamed.rpm.out"));
+  });
+
   test("has its files where its archive says", () => {
     expect(indexCpio(memory(cpio(FILES)), "x.rpm")).toMatchObject([
       { path: "usr", type: "directory", mode: 0o755 },
@@ -163,11 +173,18 @@ describe("an RPM", () => {
     expect(archive.toString("latin1", a?.offset, (a?.offset ?? 0) + 6)).toBe("shared");
   });
 
+  test("with very many names of one empty file is read in time", () => {
+    const names = Array.from({ length: 100_000 }, (_, index) => ({ path: `f${index}`, mode: 0o100644 }));
+    const archive = cpio(names.map((name) => ({ ...name, inode: 7, links: names.length })));
+    expect(indexCpio(memory(archive), "x.rpm").length).toBe(names.length);
+  });
+
   test.each<[string, () => Buffer, string]>([
     ["something else", () => Buffer.alloc(200), "it is no RPM package"],
     ["cut off in its headers", () => rpm(Buffer.from("x")).subarray(0, 120), "it is cut off"],
     ["of another format", () => rpm(Buffer.from("x"), "gzip", "drpm"), "'drpm'".replaceAll("'", '"')],
     ["packed with something unknown", () => rpm(Buffer.from("x"), "pied-piper"), "pied-piper"],
+    ["packed with a method", () => rpm(Buffer.from("x"), "constructor"), '"constructor", which is unknown'],
   ])("%s is refused", (_, make, message) => {
     expect(failureOf(() => findInRpm(memory(make()), "x.rpm"))).toMatchObject({
       code: "bad-package-file",

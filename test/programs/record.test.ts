@@ -1,8 +1,8 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
-import { type ProgramRecord, readProgramRecord, writeProgramRecord } from "../../src/programs/record.ts";
+import { FILES_FILE, type ProgramRecord, readProgramRecord, writeProgramRecord } from "../../src/programs/record.ts";
 import { CapstanError } from "../../src/support/errors.ts";
 import { Sandbox } from "../support/sandbox.ts";
 
@@ -28,6 +28,19 @@ const record: ProgramRecord = {
     ["/etc/link", { digest: "-> ../x", from: undefined, package: undefined, why: "made" }],
   ]),
 };
+
+test("a list of files that is none, or has no end, is refused", async () => {
+  const folder = sandbox.path("pipe");
+  await writeProgramRecord(folder, record);
+  const list = join(folder, FILES_FILE);
+  rmSync(list);
+  symlinkSync("/dev/zero", list);
+  expect(() => readProgramRecord(folder)).toThrow(/is not a regular file/);
+  rmSync(list);
+  writeFileSync(list, "");
+  truncateSync(list, 2 ** 40);
+  expect(() => readProgramRecord(folder)).toThrow(/at most 64 MiB is read/);
+});
 
 test("what is written is read again", async () => {
   const folder = sandbox.path("round");

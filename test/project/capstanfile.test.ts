@@ -179,7 +179,7 @@ describe("includes", () => {
   test("one that is not there is told where it is included", () => {
     expect(failureOf(() => load({ Capstanfile: "base: x\ninclude:\n- nowhere\n" }))).toMatchObject({
       code: "no-capstanfile",
-      message: "Capstanfile:3:1: there is no nowhere to include",
+      message: "Capstanfile:3:3: there is no nowhere to include",
       exitCode: 66,
     });
   });
@@ -206,6 +206,16 @@ describe("includes", () => {
     expect(failureOf(() => load({ Capstanfile: "base: x\ninclude: bad\n", bad: "files: 1\n" })).message).toMatch(
       /^bad:1:8: /,
     );
+  });
+
+  test("problems of all files are told at once, each once", () => {
+    const files = { one: "files: 1\n", two: "include: one\ncmdline: 'x\n", three: "fils: {}\ninclude: one\n" };
+    const problems = problemsOf(() => load({ ...files, Capstanfile: "base: x\ninclude: [one, two, three, one]\n" }));
+    expect(problems.map((problem) => problem.split(" ")[0])).toEqual([
+      "one:1:8:",
+      expect.stringMatching(/^two:/),
+      "three:1:1:",
+    ]);
   });
 
   test("without any base", () => {

@@ -2,7 +2,7 @@ import type { ElfKind } from "../../elf/elf-file.ts";
 import { isElf } from "../../elf/reader.ts";
 import { withOpenFile } from "../../filesystems/file-space.ts";
 import type { FileEntry } from "../../filesystems/filetree.ts";
-import { walk } from "../../filesystems/tree-walk.ts";
+import { chosenOf } from "../../filesystems/tree-walk.ts";
 import type { Closure } from "../../linker/closure.ts";
 import { CapstanError } from "../../support/errors.ts";
 import type { Finding } from "../finding.ts";
@@ -48,9 +48,9 @@ const tooMany: Finding = {
 };
 
 /** What may be ELF by its name or mode, so that not every file has to be opened. */
-function isLikely(path: string, { mode }: FileEntry, hasModes: boolean): boolean {
-  if (/\.so(?:\.[0-9.]+)?$|\.node$|\/s?bin\/[^/]+$/.test(path)) return true;
-  return hasModes && (mode & 0o111) !== 0 && !path.includes(".", path.lastIndexOf("/"));
+function isLikely({ name, folder }: { name: string; folder: string }, { mode }: FileEntry, hasModes: boolean): boolean {
+  if (/\.so(?:\.[0-9.]+)?$|\.node$/.test(name) || /\/s?bin$/.test(folder)) return true;
+  return hasModes && (mode & 0o111) !== 0 && !name.includes(".");
 }
 
 function otherObjects({ tree, space, kernel, started, refused, hasModes }: ImageInCheck): {
@@ -65,9 +65,12 @@ function otherObjects({ tree, space, kernel, started, refused, hasModes }: Image
     ),
   );
   const paths: string[] = [];
-  for (const { path, entry } of walk(tree)) {
-    if (!kernel.can.native && OSV_BASE.has(path.slice(path.lastIndexOf("/") + 1))) continue;
-    if (entry.type !== "file" || loaded.has(path) || refused.has(path) || !isLikely(path, entry, hasModes)) continue;
+  const likely = chosenOf(tree, (name, entry, folder) => {
+    if (!kernel.can.native && OSV_BASE.has(name)) return false;
+    return entry.type === "file" && isLikely({ name, folder }, entry, hasModes);
+  });
+  for (const { path } of likely) {
+    if (loaded.has(path) || refused.has(path)) continue;
     const file = space.find(path);
     if (file?.type !== "file" || !quietly(() => withOpenFile(file, isElf))) continue;
     if (paths.length === MOST_OBJECTS) return { paths, isCut: true };

@@ -1,4 +1,5 @@
-import { walk } from "../../filesystems/tree-walk.ts";
+import type { TreeEntry } from "../../filesystems/filetree.ts";
+import { chosenOf } from "../../filesystems/tree-walk.ts";
 import type { Finding } from "../finding.ts";
 import type { ImageInCheck } from "../image.ts";
 import { firstFew } from "../phrases.ts";
@@ -8,16 +9,11 @@ const LONGEST_NAME = 255;
 
 /** What the image's file system cannot keep, or the guest cannot reach. One finding a kind. */
 export function* treeRule({ tree, hasModes }: ImageInCheck): Generator<Finding> {
-  const setUid: string[] = [];
-  const isPrivate: string[] = [];
-  const tooLong: string[] = [];
-  for (const { path, entry } of walk(tree)) {
-    const name = path.slice(path.lastIndexOf("/") + 1);
-    if (Buffer.byteLength(name) > LONGEST_NAME) tooLong.push(path);
-    if (!hasModes || entry.type !== "file") continue;
-    if ((entry.mode & 0o6000) !== 0) setUid.push(path);
-    if ((entry.mode & 0o077) === 0 && isSecret(name)) isPrivate.push(path);
-  }
+  const pathsOf = (takes: (name: string, entry: TreeEntry) => boolean) => chosenOf(tree, takes).map(({ path }) => path);
+  const tooLong = pathsOf((name) => name.length > LONGEST_NAME / 3 && Buffer.byteLength(name) > LONGEST_NAME);
+  const isFile = ({ type }: TreeEntry) => hasModes && type === "file";
+  const setUid = pathsOf((_, entry) => isFile(entry) && (entry.mode & 0o6000) !== 0);
+  const isPrivate = pathsOf((name, entry) => isFile(entry) && (entry.mode & 0o077) === 0 && isSecret(name));
   yield* about(tooLong, (paths, are) => ({
     code: "name-too-long",
     severity: "warning",

@@ -4,6 +4,7 @@ import { followLinks, projectToCompose } from "../compose-flags.ts";
 import { fetchMissing } from "../fetch-missing.ts";
 import { type Input, usageError } from "../input.ts";
 import { openStore } from "../store.ts";
+import { watchedUpload } from "../watched-upload.ts";
 
 export async function run(input: Input, context: CommandContext): Promise<Answer> {
   const project = projectToCompose(context);
@@ -14,13 +15,10 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
     idleMs: 1000 * wholeNumber(input, "timeout", { fallback: 120, most: MOST_SECONDS }),
   };
   await fetchMissing(input, { project, forRemote: true, byLock: true }, context);
-  const value = await composeRemote(
-    {
-      ...{ project, target, layout: openStore(context).layout },
-      require: input.list("require"),
-      followLinks: followLinks(input),
-    },
-    context,
+  const { layout } = openStore(context);
+  const request = { project, target, layout, require: input.list("require"), followLinks: followLinks(input) };
+  const value = await watchedUpload({ root: layout.root, target }, context, (watched) =>
+    composeRemote(request, { ...context, ...watched }),
   );
   return { value };
 }

@@ -1,6 +1,7 @@
 import { createInterface } from "node:readline/promises";
 import { checkAborted, InterruptedError } from "../../support/errors.ts";
 import type { CommandContext } from "../answer.ts";
+import { printable } from "../output.ts";
 
 /** Whether somebody is there to be asked. */
 export function canAsk({ console }: CommandContext): boolean {
@@ -10,7 +11,8 @@ export function canAsk({ console }: CommandContext): boolean {
 /** The number of the line that is chosen, from 0; the first one when nothing is said. Error: InterruptedError at the end of the input. */
 export async function choose(question: string, lines: readonly string[], context: CommandContext): Promise<number> {
   const { errorOutput } = context.console;
-  errorOutput.write(`${question}\n${lines.map((line, index) => `  ${index + 1}  ${line}\n`).join("")}`);
+  // Names of files are in it.
+  errorOutput.write(printable(`${question}\n${lines.map((line, index) => `  ${index + 1}  ${line}\n`).join("")}`));
   for (;;) {
     const answer = (await ask(`Which one? [1] `, context)).trim();
     const number = answer === "" ? 1 : Number(answer);
@@ -20,7 +22,7 @@ export async function choose(question: string, lines: readonly string[], context
 }
 
 export async function confirm(question: string, context: CommandContext): Promise<boolean> {
-  return /^y(es)?$/i.test((await ask(`${question} [y/N] `, context)).trim());
+  return /^y(es)?$/i.test((await ask(`${printable(question)} [y/N] `, context)).trim());
 }
 
 async function ask(question: string, { console, signal, onInterrupt }: CommandContext): Promise<string> {

@@ -1,7 +1,9 @@
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { readTextFile } from "../../project/text-file.ts";
+import { MiB } from "../../support/bytes.ts";
 import { CapstanError } from "../../support/errors.ts";
+import { readRegularFile } from "../../support/regular-file.ts";
 import type { Candidate, Description } from "./candidate.ts";
 
 type Names = ReadonlySet<string>;
@@ -13,7 +15,7 @@ export function rustCandidates(folder: string, names: Names): readonly Candidate
   const bins = tables.filter(({ name }) => name === "[bin]").flatMap(({ values }) => values.get("name") ?? []);
   const own = tables.find(({ name }) => name === "package")?.values;
   const programs = [...new Set([own?.get("default-run"), ...bins, own?.get("name")])].filter(
-    (name) => name !== undefined,
+    (name) => name !== undefined && isPlainName(name),
   );
   if (programs.length === 0) {
     const describe = () => {
@@ -32,15 +34,20 @@ export function rustCandidates(folder: string, names: Names): readonly Candidate
 export function goCandidates(folder: string, names: Names): readonly Candidate[] {
   if (!names.has("go.mod")) return [];
   const module = /^module\s+"?([^\s"]+)"?/m.exec(readTextFile(join(folder, "go.mod"), "go.mod") ?? "")?.[1];
-  const last =
+  const last = [
     module
       ?.replace(/\/v\d+$/, "")
       .split("/")
-      .at(-1) ?? basename(folder);
+      .at(-1),
+    basename(folder),
+    "program",
+  ].find((name) => name !== undefined && isPlainName(name));
   const atTop = [...names].some((name) => name.endsWith(".go") && isMain(join(folder, name)));
-  const commands = atTop || !names.has("cmd") ? [] : readdirSync(join(folder, "cmd"));
+  const commands = atTop ? [] : foldersIn(join(folder, "cmd")).filter(isPlainName);
   const programs =
-    commands.length === 0 ? [{ name: last, path: "." }] : commands.map((name) => ({ name, path: `./cmd/${name}` }));
+    commands.length === 0
+      ? [{ name: last ?? "program", path: "." }]
+      : commands.map((name) => ({ name, path: `./cmd/${name}` }));
   return programs.map(({ name, path }) => ({
     kind: "go",
     title: `the Go program ${name}`,
@@ -49,9 +56,37 @@ export function goCandidates(folder: string, names: Names): readonly Candidate[]
   }));
 }
 
-function isMain(path: string): boolean {
-  return /^package\s+main\b/m.test(readTextFile(path, path) ?? "");
+/** Its name becomes a part of a command of the shell. */
+function isPlainName(name: string): boolean {
+  return /^[A-Za-z0-9_][\w.+-]*$/.test(name);
 }
+
+function foldersIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).flatMap((one) => (one.isDirectory() ? [one.name] : []));
+  } catch {
+    return [];
+  }
+}
+
+function filesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** A larger file was generated, and those beside it are of the same package. */
+function isMain(path: string): boolean {
+  try {
+    return /^package\s+main\b/m.test(readRegularFile(path, { limit: LARGEST_SOURCE }).toString("latin1"));
+  } catch {
+    return false;
+  }
+}
+
+const LARGEST_SOURCE = 4 * MiB;
 
 export function javaCandidates(folder: string, names: Names): readonly Candidate[] {
   const jars = [...names].filter((name) => name.endsWith(".jar"));
@@ -71,15 +106,29 @@ export function javaCandidates(folder: string, names: Names): readonly Candidate
   }
   const libs = join(folder, "build", "libs");
   const isGradle = names.has("build.gradle") || names.has("build.gradle.kts");
-  const built =
-    isGradle && existsSync(libs) ? readdirSync(libs).filter((name) => /(?<!-plain|-sources)\.jar$/.test(name)) : [];
+  const built = isGradle ? filesIn(libs).filter((name) => /(?<!-plain|-sources)\.jar$/.test(name)) : [];
   const gradle = names.has("gradlew") ? "./gradlew -q assemble" : "gradle -q assemble";
   return [...built.map((name) => candidate(`build/libs/${name}`, gradle)), ...jars.map((name) => candidate(name))];
 }
 
 /** What a POM inherits, and what it builds with, have names and versions too. */
 function withoutParent(pom: string): string {
-  return pom.replace(/<(parent|dependencies|build|profiles|properties)>[\s\S]*?<\/\1>/g, "");
+  let rest = pom;
+  for (const tag of ["parent", "dependencies", "build", "profiles", "properties"]) rest = withoutElements(rest, tag);
+  return rest;
+}
+
+/** What nothing closes stays, and is looked for once. */
+function withoutElements(text: string, tag: string): string {
+  const [opening, closing] = [`<${tag}>`, `</${tag}>`];
+  const kept: string[] = [];
+  for (let at = 0; ; ) {
+    const start = text.indexOf(opening, at);
+    const end = start === -1 ? -1 : text.indexOf(closing, start);
+    kept.push(text.slice(at, end === -1 ? undefined : start));
+    if (end === -1) return kept.join("");
+    at = end + closing.length;
+  }
 }
 
 function native(build: string, program: string): Description {

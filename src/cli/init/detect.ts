@@ -26,7 +26,7 @@ export function detect(folder: string): readonly Candidate[] {
 /** What the user names as the program. Error: CapstanError `not-runnable`, `no-such-file`. */
 export function candidateOf(program: string, folder: string): Candidate {
   const path = join(folder, program);
-  if (statSync(path, { throwIfNoEntry: false }) === undefined) {
+  if (statOf(path) === undefined) {
     throw new CapstanError(`There is no ${path}`, {
       code: "no-such-file",
       hint: "Check the path: it starts in the folder of the project.",

@@ -47,8 +47,13 @@ export function indexCpio(file: OpenFile, path: string): readonly IndexedEntry[]
     if (type === "file" && header.linkCount > 1) {
       const key = `${header.deviceMajor}:${header.deviceMinor}:${header.inode}`;
       const others = waiting.get(key) ?? [];
-      waiting.set(key, size === 0 ? [...others, entries.length] : []);
-      if (size > 0) for (const index of others) entries[index] = { ...(entries[index] ?? entry), size, offset };
+      if (size > 0) {
+        for (const index of others) entries[index] = { ...(entries[index] ?? entry), size, offset };
+        waiting.delete(key);
+      } else {
+        others.push(entries.length);
+        waiting.set(key, others);
+      }
     }
     entries.push(entry);
   }

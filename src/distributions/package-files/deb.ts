@@ -11,14 +11,14 @@ const MAGIC = "!<arch>\n";
 const HEADER = { size: 60, name: [0, 16], length: [48, 58], end: [58, 60], mark: "`\n" } as const;
 const MOST_MEMBERS = 100;
 
-const COMPRESSIONS: Readonly<Record<string, Compression>> = {
-  "": "none",
-  ".gz": "gzip",
-  ".xz": "xz",
-  ".zst": "zstd",
-  ".bz2": "bzip2",
-  ".lzma": "lzma",
-};
+const COMPRESSIONS: ReadonlyMap<string, Compression> = new Map([
+  ["", "none"],
+  [".gz", "gzip"],
+  [".xz", "xz"],
+  [".zst", "zstd"],
+  [".bz2", "bzip2"],
+  [".lzma", "lzma"],
+]);
 
 /** `part`: what is installed, or what dpkg knows of it. Error: CapstanError `bad-package-file`. */
 export function findInDeb(file: OpenFile, path: string, part: "data" | "control"): PackedFiles {
@@ -36,7 +36,7 @@ export function findInDeb(file: OpenFile, path: string, part: "data" | "control"
       .trim()
       .replace(/\/$/, "");
     if (name.startsWith(`${part}.tar`)) {
-      const compression = COMPRESSIONS[name.slice(`${part}.tar`.length)];
+      const compression = COMPRESSIONS.get(name.slice(`${part}.tar`.length));
       if (compression === undefined) throw damagedPackage(path, `${name} is packed in an unknown way`);
       return { archive: "tar", compression, offset, size };
     }

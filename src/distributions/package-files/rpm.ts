@@ -17,13 +17,7 @@ const Tag = { payloadFormat: 1124, payloadCompressor: 1125 } as const;
 const MOST_ENTRIES = 0xffff;
 const LARGEST_STORE = 256 * MiB;
 
-const COMPRESSIONS: Readonly<Record<string, Compression>> = {
-  gzip: "gzip",
-  xz: "xz",
-  lzma: "lzma",
-  zstd: "zstd",
-  bzip2: "bzip2",
-};
+const COMPRESSIONS: readonly Compression[] = ["gzip", "xz", "lzma", "zstd", "bzip2", "none"];
 
 /** Error: CapstanError `bad-package-file`. */
 export function findInRpm(file: OpenFile, path: string): PackedFiles {
@@ -35,12 +29,21 @@ export function findInRpm(file: OpenFile, path: string): PackedFiles {
   const format = header.text(Tag.payloadFormat) ?? "cpio";
   if (format !== "cpio")
     throw damagedPackage(path, `its files are in the format ${JSON.stringify(format)}, which is unknown`);
-  const packer = header.text(Tag.payloadCompressor) ?? "gzip";
-  const compression = COMPRESSIONS[packer];
+  const packer = header.text(Tag.payloadCompressor) ?? unnamedPacker(file, header.end);
+  const compression = COMPRESSIONS.find((known) => known === packer);
   if (compression === undefined)
     throw damagedPackage(path, `its files are packed with ${JSON.stringify(packer)}, which is unknown`);
   return { archive: "cpio", compression, offset: header.end, size: file.size - header.end };
 }
+
+/** Files that are not packed at all have no packer to name (rpmbuild with `w.ufdio`), and neither had those of old with gzip. */
+function unnamedPacker(file: OpenFile, at: number): Compression {
+  return at + CPIO_MAGIC.length <= file.size && bytesAt(file, at, CPIO_MAGIC.length).equals(CPIO_MAGIC)
+    ? "none"
+    : "gzip";
+}
+
+const CPIO_MAGIC = Buffer.from("07070");
 
 interface Header {
   readonly end: number;

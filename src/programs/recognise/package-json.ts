@@ -1,9 +1,9 @@
-import { readFileSync, statSync } from "node:fs";
 import { hostError } from "../../filesystems/host-error.ts";
 import { quotePath } from "../../filesystems/names.ts";
-import { formatSize, MiB } from "../../support/bytes.ts";
+import { MiB } from "../../support/bytes.ts";
 import { CapstanError } from "../../support/errors.ts";
 import { isRecord } from "../../support/records.ts";
+import { readRegularFile } from "../../support/regular-file.ts";
 import { jsonFault } from "./json-position.ts";
 
 /** What of a package.json says how the project is started. Fields of another type than npm takes are as if absent. */
@@ -16,7 +16,7 @@ export interface PackageJson {
   readonly start: string | undefined;
 }
 
-/** Errors: CapstanError `bad-package-json` with line and column, `os-…`. */
+/** Errors: CapstanError `bad-package-json` with line and column, `not-a-file`, `file-too-large`, `os-…`. */
 export function readPackageJson(path: string): PackageJson {
   const value = parse(path, textOf(path));
   if (!isRecord(value)) throw bad(path, "is no JSON object", 'It must be one: { "name": … }.');
@@ -45,10 +45,10 @@ function parse(path: string, text: string): unknown {
 
 function textOf(path: string): string {
   try {
-    const { size } = statSync(path);
-    if (size > LARGEST) throw bad(path, `has ${formatSize(size)}`, `It may have ${formatSize(LARGEST)}.`);
     // npm takes a file with a byte order mark.
-    return readFileSync(path, "utf8").replace(/^\ufeff/, "");
+    return readRegularFile(path, { name: quotePath(path), limit: LARGEST })
+      .toString("utf8")
+      .replace(/^\ufeff/, "");
   } catch (error) {
     throw hostError(error, path);
   }

@@ -146,6 +146,10 @@ describe("explainFailure, by what QEMUs elsewhere say", () => {
       "tap-refused",
     ],
     [
+      "qemu-system-x86_64: -netdev tap,id=hn0,ifname=t0: could not configure /dev/net/tun (t0): Device or resource busy",
+      "tap-in-use",
+    ],
+    [
       "failed to parse default acl file `/etc/qemu/bridge.conf'\nqemu-system-x86_64: -netdev bridge: bridge helper failed",
       "bridge-refused",
     ],
