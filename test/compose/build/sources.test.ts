@@ -32,7 +32,8 @@ describe("folders in any depth", () => {
 });
 
 test("links that lead upwards are not followed without an end", () => {
+  // Few enough that no path of them has more links than the system follows at once.
   mkdirSync(sandbox.path("loops"));
   for (const name of ["a", "b", "c"]) symlinkSync(".", sandbox.path("loops", name));
-  expect(failureOf(() => find("*/".repeat(30), "loops"))).toMatchObject({ code: "too-many-links" });
+  expect(failureOf(() => find("*/".repeat(12), "loops"))).toMatchObject({ code: "too-many-links" });
 });
