@@ -3,6 +3,7 @@
  * It holds nothing heavy; `--version` answers before anything else is loaded.
  */
 import { fileURLToPath } from "node:url";
+import { withOddBytes } from "./arguments.ts";
 import { runCached, tuneEngine } from "./cached-script.ts";
 
 declare global {
@@ -11,7 +12,7 @@ declare global {
   var CAPSTAN_SCRIPT: string | undefined;
 }
 
-const argv = process.argv.slice(2);
+const argv = withOddBytes(process.argv.slice(2));
 
 if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-v")) {
   process.stdout.write(`capstan ${globalThis.CAPSTAN_VERSION}\n`);

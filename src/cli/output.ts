@@ -1,5 +1,6 @@
 import { formatSize } from "../support/bytes.ts";
 import type { CapstanError } from "../support/errors.ts";
+import { showOddBytes } from "../support/name-bytes.ts";
 import type { ReportEvent, Reporter } from "../support/reporter.ts";
 
 export interface OutputOptions {
@@ -142,10 +143,10 @@ export function printableLine(text: string): string {
   });
 }
 
-/** Names come from archives and images: control characters in them must not reach the terminal. */
+/** Names come from archives and images: control characters in them must not reach the terminal, nor bytes that are no UTF-8. */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]/g, (character) => {
+  return showOddBytes(text).replace(/[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]/g, (character) => {
     const code = character.charCodeAt(0).toString(16).padStart(2, "0");
     return `\\x${code}`;
   });

@@ -5,6 +5,7 @@ import type { FileEntry, FileTree } from "../filesystems/filetree.ts";
 import { walk } from "../filesystems/tree-walk.ts";
 import type { Context } from "../support/context.ts";
 import { doing } from "../support/errors.ts";
+import { hostPath } from "../support/host-paths.ts";
 
 export interface Extracted {
   readonly files: number;
@@ -30,14 +31,17 @@ export async function extractTree(tree: FileTree, folder: string, context: Conte
       paths.push(target);
     }
   }
-  doing(`Making ${folder}`, () => mkdirSync(folder));
-  for (const { path } of directories) doing(`Making ${path}`, () => mkdirSync(path));
+  doing(`Making ${folder}`, () => mkdirSync(hostPath(folder)));
+  for (const { path } of directories) doing(`Making ${path}`, () => mkdirSync(hostPath(path)));
   for (const [index, path] of paths.entries()) {
-    doing(`Writing ${path}`, () => closeSync(openSync(path, CREATE, 0o600 | ((files[index]?.mode ?? 0) & 0o777))));
+    doing(`Writing ${path}`, () =>
+      closeSync(openSync(hostPath(path), CREATE, 0o600 | ((files[index]?.mode ?? 0) & 0o777))),
+    );
   }
   await fillFiles(files, paths, context);
-  for (const { path, target } of links) doing(`Making the link ${path}`, () => symlinkSync(target, path));
-  for (const { path, mode } of directories.reverse()) chmodSync(path, (mode & 0o777) | 0o700);
+  for (const { path, target } of links)
+    doing(`Making the link ${path}`, () => symlinkSync(hostPath(target), hostPath(path)));
+  for (const { path, mode } of directories.reverse()) chmodSync(hostPath(path), (mode & 0o777) | 0o700);
   return { files: files.length, links: links.length, directories: directories.length };
 }
 
@@ -62,7 +66,7 @@ async function fillFiles(files: readonly FileEntry[], paths: readonly string[], 
         doing(`Writing ${path}`, () => {
           if (index !== current || descriptor === undefined) {
             close();
-            descriptor = openSync(path, REOPEN);
+            descriptor = openSync(hostPath(path), REOPEN);
             current = index;
           }
           for (let done = 0; done < chunk.length; ) {

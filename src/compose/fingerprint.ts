@@ -9,6 +9,8 @@ import { imagePaths, type Layout } from "../store/layout.ts";
 import type { Loader } from "../store/loaders.ts";
 import { checkImageName } from "../store/names.ts";
 import { CapstanError } from "../support/errors.ts";
+import { hostPath } from "../support/host-paths.ts";
+import { encodeName } from "../support/name-bytes.ts";
 import type { HostEntryCallback } from "./merge.ts";
 import type { Plan } from "./plan.ts";
 
@@ -45,7 +47,7 @@ export class HostFingerprint {
 
   #endBatch(): void {
     const count = this.#paths.length;
-    this.#hash.update(`${count}\0${this.#paths.join("\0")}\0`);
+    this.#hash.update(encodeName(`${count}\0${this.#paths.join("\0")}\0`));
     this.#hash.update(this.#numbers.subarray(0, count * NUMBERS));
     this.#paths = [];
   }
@@ -55,11 +57,11 @@ export class HostFingerprint {
 export function treeDigest(tree: FileTree): string {
   const hash = createHash("sha256");
   for (const { path, entry } of walk(tree)) {
-    hash.update(`${path}\0${entry.type}\0${entry.mode}\0`);
-    if (entry.type === "symlink") hash.update(entry.target);
+    hash.update(encodeName(`${path}\0${entry.type}\0${entry.mode}\0`));
+    if (entry.type === "symlink") hash.update(encodeName(entry.target));
     if (entry.type !== "file") continue;
     const { content } = entry;
-    if (content.kind === "host") hash.update(fileIdentity(content.path));
+    if (content.kind === "host") hash.update(encodeName(fileIdentity(content.path)));
     else if (content.kind === "bytes") hash.update(content.bytes);
     else throw new TypeError(`${path} lies neither on this machine nor in memory`);
   }
@@ -94,7 +96,7 @@ export function fingerprint({ plan, loader, commandLine, root, own }: Fingerprin
 
 /** Another one when the file was replaced or written to. */
 export function fileIdentity(path: string): string {
-  const stats = statSync(path);
+  const stats = statSync(hostPath(path));
   return `${path}:${stats.ino}:${stats.size}:${stats.mtimeMs}:${stats.ctimeMs}`;
 }
 

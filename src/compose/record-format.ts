@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { decodeName, encodeName } from "../support/name-bytes.ts";
 import { isRecord } from "../support/records.ts";
 
 /** What the file beside an image holds. */
@@ -26,7 +27,7 @@ export function packRecord({ image, paths, hosts, archives }: RecordParts): Buff
   const numbers = [hosts, ...archives.map((archive) => archive.numbers)];
   const body = Buffer.concat([
     ...numbers.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)),
-    Buffer.from(paths.length === 0 ? "" : `${paths.join("\0")}\0`),
+    encodeName(paths.length === 0 ? "" : `${paths.join("\0")}\0`),
   ]);
   const counts = archives.map(({ path, identity, numbers: own }) => ({ path, identity, count: own.length }));
   const head = { format: FORMAT, digest: digestOf(body), image, hosts: hosts.length, archives: counts };
@@ -49,7 +50,7 @@ export function unpackRecord(bytes: Buffer): RecordParts | undefined {
   };
   const hosts = take(head.hosts);
   const archives = head.archives.map(({ path, identity, count }) => ({ path, identity, numbers: take(count) }));
-  const paths = body.toString("utf8", at).split("\0");
+  const paths = decodeName(body.subarray(at)).split("\0");
   paths.pop();
   return { image: head.image, paths, hosts, archives };
 }

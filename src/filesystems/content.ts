@@ -2,6 +2,7 @@ import { closeSync, constants, openSync, readSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { MiB } from "../support/bytes.ts";
 import { CapstanError, checkAborted, isErrno } from "../support/errors.ts";
+import { hostPath } from "../support/host-paths.ts";
 import type { Content, ContentStream, FileEntry } from "./filetree.ts";
 import { hostError } from "./host-error.ts";
 import { quotePath } from "./names.ts";
@@ -219,7 +220,7 @@ function openHost(path: string): number {
   // O_NONBLOCK: opening what has become a FIFO since it was looked at must not wait for a writer.
   const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
   try {
-    return openSync(path, flags);
+    return openSync(hostPath(path), flags);
   } catch (error) {
     if (isErrno(error, "ELOOP")) throw changed(path, "it has become a link");
     throw hostError(error, path);

@@ -1,7 +1,6 @@
 /**
  * The merged content of an image: path → entry, and where the bytes of a file lie. It holds no file content.
- * Names are bytes in the formats; here they are strings that encode to those bytes as UTF-8
- * (names of the host or of an archive that are not valid UTF-8 are refused where they are read).
+ * Names and targets of links are bytes in the formats; here they are the strings of name-bytes.ts.
  */
 import type { ReadableDevice } from "./device.ts";
 

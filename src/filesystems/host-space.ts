@@ -1,17 +1,7 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  readSync,
-  realpathSync,
-  type Stats,
-  statSync,
-} from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { isErrno } from "../support/errors.ts";
+import { hostLinkTarget, hostNames, hostPath, hostRealPath } from "../support/host-paths.ts";
 import { type FileSpace, type FoundFile, notAFile, type OpenFile } from "./file-space.ts";
 import { hostError } from "./host-error.ts";
 import { sortByBytes } from "./names.ts";
@@ -29,13 +19,13 @@ export function hostSpace(root = "/"): FileSpace {
     list: (path) => {
       const found = find(path);
       if (found?.type !== "directory" || found.hostPath === undefined) return undefined;
-      return quietly(() => sortByBytes(readdirSync(found.hostPath ?? "")));
+      return quietly(() => sortByBytes(hostNames(found.hostPath ?? "")));
     },
     readLink: (path) => {
       const at = path.lastIndexOf("/");
       const folder = find(path.slice(0, at) || "/");
       if (folder?.hostPath === undefined) return undefined;
-      return quietly(() => readlinkSync(join(folder.hostPath ?? "", path.slice(at + 1))));
+      return quietly(() => hostLinkTarget(join(folder.hostPath ?? "", path.slice(at + 1))));
     },
   };
 }
@@ -44,7 +34,7 @@ export function hostSpace(root = "/"): FileSpace {
 export function openHostFile(path: string): OpenFile {
   try {
     // Without O_NONBLOCK, a FIFO would wait for a writer.
-    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const descriptor = openSync(hostPath(path), constants.O_RDONLY | constants.O_NONBLOCK);
     const stats = fstatSync(descriptor);
     if (!stats.isFile()) {
       closeSync(descriptor);
@@ -80,8 +70,8 @@ function readFully(descriptor: number, { target, offset, path }: Reading): void 
 
 function findOnMachine(path: string): FoundFile | undefined {
   return quietly(() => {
-    const stats = statSync(path, { throwIfNoEntry: false });
-    return stats === undefined ? undefined : found(realpathSync.native(path), { stats, root: "" });
+    const stats = statSync(hostPath(path), { throwIfNoEntry: false });
+    return stats === undefined ? undefined : found(hostRealPath(path), { stats, root: "" });
   });
 }
 
@@ -100,7 +90,7 @@ function findBelow(root: string, path: string): FoundFile | undefined {
       continue;
     }
     const next = `${real}/${name}`;
-    const target = quietly(() => readlinkSync(root + next));
+    const target = quietly(() => hostLinkTarget(root + next));
     if (target === undefined) {
       real = next;
       continue;
@@ -109,20 +99,20 @@ function findBelow(root: string, path: string): FoundFile | undefined {
     if (target.startsWith("/")) real = "";
     rest.push(...target.split("/").reverse());
   }
-  const stats = quietly(() => statSync(root + (real || "/"), { throwIfNoEntry: false }));
+  const stats = quietly(() => statSync(hostPath(root + (real || "/")), { throwIfNoEntry: false }));
   return stats && found(real || "/", { stats, root });
 }
 
 function found(realPath: string, { stats, root }: { readonly stats: Stats; readonly root: string }): FoundFile {
-  const hostPath = root + realPath;
+  const path = root + realPath;
   return {
     type: stats.isFile() ? "file" : stats.isDirectory() ? "directory" : "other",
     realPath,
     size: stats.isFile() ? stats.size : 0,
     mode: stats.mode & 0o7777,
     mtime: Math.floor(stats.mtimeMs / 1000),
-    hostPath,
-    open: () => openHostFile(hostPath),
+    hostPath: path,
+    open: () => openHostFile(path),
   };
 }
 

@@ -1,8 +1,8 @@
-import { isUtf8 } from "node:buffer";
-import { lstatSync, readdirSync, readlinkSync, realpathSync, type Stats, statSync } from "node:fs";
+import { lstatSync, type Stats, statSync } from "node:fs";
 import { basename, isAbsolute, resolve, sep } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { CapstanError, checkAborted, isErrno } from "../support/errors.ts";
+import { hostLinkTarget, hostNames, hostPath, hostRealPath } from "../support/host-paths.ts";
 import type { DirectoryEntry, FileTree, TreeEntry } from "./filetree.ts";
 import { hostError } from "./host-error.ts";
 import { linkTargetFault, quotePath } from "./names.ts";
@@ -41,7 +41,7 @@ export type FollowLinks = "never" | "inside" | "all";
  * only looked at: their bytes stay at the host's paths.
  *
  * Errors, each naming the path: CapstanError `os-…` for what cannot be read, `unsupported-file-type` for FIFOs, sockets
- * and devices, `not-utf8` for names and links that are not valid UTF-8, `link-cycle`; InterruptedError.
+ * and devices, `link-cycle`; InterruptedError.
  */
 export async function treeFromHost(root: string, options: HostTreeOptions): Promise<FileTree> {
   const path = options.cwd === undefined ? root : resolve(options.cwd, root);
@@ -139,9 +139,9 @@ class HostWalk {
   #behind(path: string, stats: Stats): { path: string; stats: Stats } {
     if (this.#follow === "never") return { path, stats };
     try {
-      const target = realpathSync.native(path);
+      const target = hostRealPath(path);
       return this.#follow === "all" || this.#isInside(target)
-        ? { path: target, stats: lstatSync(target) }
+        ? { path: target, stats: lstatSync(hostPath(target)) }
         : { path, stats };
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return { path, stats };
@@ -211,7 +211,7 @@ function kindOf(stats: Stats): string {
 
 function statHost(path: string, follow: boolean): Stats {
   try {
-    return follow ? statSync(path) : lstatSync(path);
+    return follow ? statSync(hostPath(path)) : lstatSync(hostPath(path));
   } catch (error) {
     throw hostError(error, path);
   }
@@ -219,10 +219,7 @@ function statHost(path: string, follow: boolean): Stats {
 
 function namesIn(folder: string): string[] {
   try {
-    const names = readdirSync(folder);
-    if (names.some(isDoubtful))
-      checkEncoding(readdirSync(folder, "buffer"), (name) => `A name in ${quotePath(folder)}: ${name}`);
-    return names.sort();
+    return hostNames(folder).sort();
   } catch (error) {
     throw hostError(error, folder);
   }
@@ -230,9 +227,7 @@ function namesIn(folder: string): string[] {
 
 function targetOf(path: string): string {
   try {
-    const target = readlinkSync(path);
-    if (isDoubtful(target))
-      checkEncoding([readlinkSync(path, "buffer")], (text) => `The link ${quotePath(path)} to ${text}`);
+    const target = hostLinkTarget(path);
     const fault = linkTargetFault(target);
     if (fault !== undefined) throw new CapstanError(`${quotePath(path)} is a bad link: ${fault}`, { code: "bad-link" });
     return target;
@@ -243,26 +238,8 @@ function targetOf(path: string): string {
 
 function realPath(path: string): string {
   try {
-    return realpathSync.native(path);
+    return hostRealPath(path);
   } catch (error) {
     throw hostError(error, path);
-  }
-}
-
-/** Node turns what is not UTF-8 into U+FFFD, but a name may really have that character: only the bytes tell. */
-function isDoubtful(text: string): boolean {
-  return text.includes("\ufffd");
-}
-
-function checkEncoding(texts: readonly Buffer[], what: (escaped: string) => string): void {
-  for (const text of texts) {
-    if (isUtf8(text)) continue;
-    const escaped = text
-      .toString("latin1")
-      .replace(/[^\x20-\x7e]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, "0")}`);
-    throw new CapstanError(`${what(`'${escaped}'`)} is not valid UTF-8`, {
-      code: "not-utf8",
-      hint: "Rename it (convmv does it for many files at once), or leave its folder out.",
-    });
   }
 }

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { FileEntry, FileTree, TreeEntry } from "../filesystems/filetree.ts";
+import { compareBytes } from "../filesystems/names.ts";
 import { openContent } from "../filesystems/tree-space.ts";
 import { type WalkedEntry, walk } from "../filesystems/tree-walk.ts";
 import { MiB } from "../support/bytes.ts";
@@ -43,7 +44,7 @@ export async function diffTrees(
   for (const [path, old] of older) {
     differences.push({ path, change: "removed", type: old.type, before: sizeOf(old), after: null });
   }
-  return differences.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
+  return differences.sort((a, b) => compareBytes(a.path, b.path));
 }
 
 function* entriesOf(tree: FileTree): Generator<[string, TreeEntry]> {

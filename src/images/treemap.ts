@@ -1,4 +1,5 @@
 import { formatSize } from "../support/bytes.ts";
+import { showOddBytes } from "../support/name-bytes.ts";
 import type { SizeNode } from "./sizes.ts";
 import { type Box, squarify } from "./squarify.ts";
 
@@ -155,7 +156,7 @@ function short(value: number): string {
 /** Names are bytes of anybody's choice: what XML cannot hold is replaced. */
 function escapeXml(text: string): string {
   return (
-    text
+    showOddBytes(text)
       .replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
       .replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\p{Surrogate}/gu, "\ufffd")

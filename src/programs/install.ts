@@ -7,7 +7,6 @@ import {
   lstatSync,
   openSync,
   readdirSync,
-  readlinkSync,
   readSync,
   rmdirSync,
   rmSync,
@@ -23,6 +22,7 @@ import { writeBeside } from "../support/atomic.ts";
 import { MiB } from "../support/bytes.ts";
 import type { Context } from "../support/context.ts";
 import { CapstanError, checkAborted, doing, ExitCode } from "../support/errors.ts";
+import { hostLinkTarget, hostPath } from "../support/host-paths.ts";
 import type { RecordedFile } from "./record.ts";
 
 export interface InstallRequest {
@@ -91,9 +91,9 @@ async function digestTree(tree: FileTree, context: Context): Promise<ReadonlyMap
 /** The user's own file of the project was not copied: it is not removed when it is not wanted any more. */
 function isItself(entry: FileEntry | LinkEntry, path: string): boolean {
   if (entry.type !== "file" || entry.content.kind !== "host") return false;
-  const there = lstatSync(path, { throwIfNoEntry: false });
+  const there = lstatSync(hostPath(path), { throwIfNoEntry: false });
   if (there?.isFile() !== true) return false;
-  const source = statSync(entry.content.path);
+  const source = statSync(hostPath(entry.content.path));
   return source.dev === there.dev && source.ino === there.ino;
 }
 
@@ -138,22 +138,22 @@ async function apply(
 
 function writeEntry(path: string, entry: FileEntry | LinkEntry): void {
   if (entry.type === "symlink") {
-    symlinkSync(entry.target, path);
+    symlinkSync(hostPath(entry.target), hostPath(path));
     return;
   }
   const { content } = entry;
-  if (content.kind === "host") copyFileSync(content.path, path, constants.COPYFILE_FICLONE);
-  else if (content.kind === "bytes") writeFileSync(path, content.bytes);
+  if (content.kind === "host") copyFileSync(hostPath(content.path), hostPath(path), constants.COPYFILE_FICLONE);
+  else if (content.kind === "bytes") writeFileSync(hostPath(path), content.bytes);
   else throw new TypeError("programs consist of files of this machine");
   // What is copied is the user's to change; setuid bits are for the system that it came from.
-  chmodSync(path, (entry.mode & 0o777) | 0o600);
+  chmodSync(hostPath(path), (entry.mode & 0o777) | 0o600);
 }
 
 /** Also the folders that become empty by it. */
 function remove(folder: string, path: string): void {
-  doing(`Removing ${join(folder, path)}`, () => rmSync(join(folder, path), { force: true }));
+  doing(`Removing ${join(folder, path)}`, () => rmSync(hostPath(join(folder, path)), { force: true }));
   for (let parent = dirname(path); parent !== "/"; parent = dirname(parent)) {
-    const full = join(folder, parent);
+    const full = hostPath(join(folder, parent));
     if (readdirSync(full).length > 0) return;
     rmdirSync(full);
   }
@@ -162,7 +162,7 @@ function remove(folder: string, path: string): void {
 /** A link in the way would lead out of the project. */
 function checkFolders(folder: string, path: string): void {
   for (let parent = dirname(path); parent !== "/"; parent = dirname(parent)) {
-    const stats = lstatSync(join(folder, parent), { throwIfNoEntry: false });
+    const stats = lstatSync(hostPath(join(folder, parent)), { throwIfNoEntry: false });
     if (stats === undefined || stats.isDirectory()) continue;
     throw new CapstanError(`${join(folder, parent)} is in the way: it is not a folder, and files belong below it`, {
       code: "outside-project",
@@ -175,9 +175,9 @@ function checkFolders(folder: string, path: string): void {
 /** What a file of the project is recorded by; undefined where none is. */
 export function digestInProject(folder: string, path: string): string | undefined {
   const full = join(folder, path);
-  const stats = lstatSync(full, { throwIfNoEntry: false });
+  const stats = lstatSync(hostPath(full), { throwIfNoEntry: false });
   if (stats === undefined) return undefined;
-  if (stats.isSymbolicLink()) return linkDigest(readlinkSync(full));
+  if (stats.isSymbolicLink()) return linkDigest(hostLinkTarget(full));
   return stats.isFile() ? fileDigest(full) : "no file";
 }
 
@@ -195,7 +195,7 @@ function fileDigest(path: string): string {
   return doing(`Reading ${path}`, () => {
     const hash = createHash("sha256");
     const buffer = Buffer.allocUnsafe(MiB);
-    const descriptor = openSync(path, "r");
+    const descriptor = openSync(hostPath(path), "r");
     try {
       for (let count = readSync(descriptor, buffer); count > 0; count = readSync(descriptor, buffer)) {
         hash.update(buffer.subarray(0, count));

@@ -2,20 +2,21 @@ import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { CapstanError, doing, ExitCode } from "./errors.ts";
+import { hostPath } from "./host-paths.ts";
 
 /**
  * Writes a file so that others see the whole of it or nothing: beside its final place, synced, then renamed over it.
  * `write` fills the temporary file of that path; when it throws, the temporary file is removed and the old one stays.
  */
 export async function writeBeside<T>(path: string, write: (temporary: string) => T | Promise<T>): Promise<T> {
-  mkdirSync(dirname(path), { recursive: true });
+  mkdirSync(hostPath(dirname(path)), { recursive: true });
   const temporary = temporaryBeside(path);
   try {
     const result = await write(temporary);
-    renameSync(temporary, path);
+    renameSync(hostPath(temporary), hostPath(path));
     return result;
   } catch (error) {
-    rmSync(temporary, { force: true, recursive: true });
+    rmSync(hostPath(temporary), { force: true, recursive: true });
     throw error;
   }
 }

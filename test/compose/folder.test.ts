@@ -108,15 +108,6 @@ describe("names and links", () => {
     expect(() => execFileSync("diff", ["-r", sandbox.path("names/dir-é"), sandbox.path("copied")])).not.toThrow();
   });
 
-  test("a name that is not UTF-8 is an error that shows it, not another name", async () => {
-    mkdirSync(sandbox.path("latin"));
-    execFileSync("bash", ["-c", "printf x > $'latin/caf\\xe9'"], { cwd: sandbox.dir });
-    const { code, stderr } = await compose("latin", "latin");
-    expect(code).toBe(65);
-    expect(stderr).toMatch(/caf/);
-    expect(stderr).toContain("UTF-8");
-  });
-
   test("D2: a link's target is what the link says", async () => {
     sandbox.write({ "links/etc/inner/file": "inner", "links/usr/lib/real": "real" });
     const links: Readonly<Record<string, string>> = {

@@ -17,6 +17,7 @@ import { type ComposedImage, composePackage } from "../../src/compose/compose.ts
 import { loadProject } from "../../src/project/project.ts";
 import { layoutOf } from "../../src/store/layout.ts";
 import type { Context } from "../../src/support/context.ts";
+import { hostPath } from "../../src/support/host-paths.ts";
 import { repository, Sandbox, sha256 } from "../support/sandbox.ts";
 
 const sandbox = new Sandbox();
@@ -95,6 +96,12 @@ describe("after a change", () => {
         renameSync(sandbox.path("app/tmp"), sandbox.path("app/d3/f17"));
       },
     ],
+    ["a name that is no UTF-8", () => sandbox.write({ "app/a/caf\udce9": random(3000) })],
+    ["its content", () => sandbox.write({ "app/a/caf\udce9": random(3000) })],
+    [
+      "another such name",
+      () => renameSync(hostPath(sandbox.path("app/a/caf\udce9")), hostPath(sandbox.path("app/a/caf\udce8"))),
+    ],
     ["a mode", () => chmodSync(sandbox.path("app/d3/f24"), 0o751)],
     ["a new link", () => symlinkSync("/etc/conf", sandbox.path("app/link"))],
     [
@@ -154,6 +161,16 @@ test("what has not changed is not composed again", async () => {
   const before = readFileSync(sandbox.image("app"));
   expect(await compose("app", { update: true })).toMatchObject({ composed: false });
   expect(readFileSync(sandbox.image("app")).equals(before)).toBe(true);
+});
+
+test("a file whose name is no UTF-8 is taken from the image before", async () => {
+  sandbox.write({ "app/caf\udce9": random(3000), "app/caf\udce8": random(2000) });
+  await updated();
+  sandbox.write({ "app/another": "1" });
+  const { reused } = await updated();
+  rmSync(hostPath(sandbox.path("app/caf\udce8")));
+  // One less, and the other file that was new then.
+  expect((await updated()).reused).toBe(reused);
 });
 
 describe("an image of which not enough is known is composed afresh", () => {

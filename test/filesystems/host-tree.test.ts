@@ -46,6 +46,9 @@ async function text(tree: FileTree, path: string): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
+/** A path of bytes, each of them one character here. */
+const below = (path: string) => Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, "latin1")]);
+
 const ALL = ["/dir/", "/dir/empty/", "/dir/file", "/top"];
 
 describe("roots", () => {
@@ -217,21 +220,42 @@ describe("what is refused", () => {
     });
   });
 
-  test("names that are not UTF-8, with their bytes", async () => {
-    const bad = Buffer.concat([Buffer.from(join(root, "dir", "caf")), Buffer.from([0xe9, 0x0a])]);
-    writeFileSync(bad, "");
+  test("with their bytes, where names are no UTF-8", async () => {
+    mkdirSync(below("dir/caf\xe9"));
+    execFileSync("bash", ["-c", "mkfifo $'dir/caf\\xe9/pipe'"], { cwd: root });
     await expect(read(root)).rejects.toMatchObject({
-      code: "not-utf8",
-      message: expect.stringContaining("'caf\\xe9\\x0a'"),
+      code: "unsupported-file-type",
+      message: expect.stringContaining("/dir/caf\\xe9/pipe' is a FIFO"),
     });
   });
+});
 
-  test("links that are not UTF-8, with their bytes", async () => {
-    symlinkSync(Buffer.from([0x61, 0xff]), join(root, "link"));
-    await expect(read(root)).rejects.toMatchObject({ code: "not-utf8", message: expect.stringContaining("'a\\xff'") });
+describe("names that are no UTF-8", () => {
+  test("of folders, files and links, and what is below them", async () => {
+    mkdirSync(below("dir/caf\xe9"));
+    writeFileSync(below("dir/caf\xe9/\xff\n"), "below");
+    symlinkSync(Buffer.from("../\xe9", "latin1"), below("dir/caf\xe9/\xc3\xa9\xc3"));
+    const found = await read(root);
+    expect(lines(found)).toEqual([
+      "/dir/",
+      "/dir/caf\udce9/",
+      "/dir/caf\udce9/é\udcc3 -> ../\udce9",
+      "/dir/caf\udce9/\udcff\n",
+      "/dir/empty/",
+      "/dir/file",
+      "/top",
+    ]);
+    expect(await text(found, "/dir/caf\udce9/\udcff\n")).toBe("below");
   });
 
-  test("but not names with the character that stands for bad bytes", async () => {
+  test("behind links that are followed", async () => {
+    mkdirSync(below("dir/\xe9"));
+    writeFileSync(below("dir/\xe9/f"), "");
+    symlinkSync(Buffer.from("dir/\xe9", "latin1"), join(root, "link"));
+    expect(lines(await read(root, { followLinks: "inside" }))).toContain("/link/f");
+  });
+
+  test("are not those with the character that Node.js shows for them", async () => {
     writeFileSync(join(root, "\ufffd"), "");
     symlinkSync("\ufffd", join(root, "link"));
     expect(lines(await read(root))).toEqual([

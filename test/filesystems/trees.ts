@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type { DirectoryEntry, FileEntry, FileTree, LinkEntry, TreeEntry } from "../../src/filesystems/filetree.ts";
 import { walk } from "../../src/filesystems/tree-walk.ts";
+import { byteLength, decodeName } from "../../src/support/name-bytes.ts";
 
 /** Trees as tests write them: a string or bytes is a file, an array of one string a link, an object a directory. */
 export type Sketch = string | Uint8Array | readonly [target: string] | SketchFolder;
@@ -64,11 +65,12 @@ function isLink(sketch: readonly [string] | SketchFolder): sketch is readonly [s
 /** Sizes around the borders of blocks, pages and the pieces that programs read in. */
 export const BORDER_SIZES = [0, 1, 511, 512, 513, 4095, 4096, 4097, 65535, 65536, 65537];
 
-/** Names of 1 to 255 bytes, of any character that UTF-8 has but the slash and NUL. */
+/** Names of 1 to 255 bytes, of any but the slash and NUL: those that are no UTF-8 as well. */
 export const nameArbitrary = fc
   .oneof(
     fc.string({ minLength: 1, maxLength: 12 }),
     fc.string({ unit: "binary", minLength: 1, maxLength: 20 }),
+    fc.uint8Array({ minLength: 1, maxLength: 12 }).map(decodeName),
     fc.constantFrom(
       "é",
       "日本語",
@@ -83,10 +85,12 @@ export const nameArbitrary = fc
       "%s",
       "n".repeat(255),
       "é".repeat(127),
+      "caf\udce9",
+      "\udcff".repeat(255),
     ),
   )
   .map((name) => name.replace(/[/\0]/g, "_"))
-  .filter((name) => name !== "" && name !== "." && name !== ".." && Buffer.byteLength(name) <= 255);
+  .filter((name) => name !== "" && name !== "." && name !== ".." && byteLength(name) <= 255);
 
 const linkArbitrary = fc
   .oneof(fc.constantFrom("/", "..", ".", "/nowhere", "loop", "../../..", "x".repeat(4095)), nameArbitrary)

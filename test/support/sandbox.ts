@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { hostPath } from "../../src/support/host-paths.ts";
 
 export const repository = join(import.meta.dirname, "..", "..");
 export const bin = join(repository, "bin", "capstan");
@@ -47,8 +48,8 @@ export class Sandbox {
   write(files: Readonly<Record<string, string | Uint8Array>>, folder = this.dir): string {
     for (const [name, content] of Object.entries(files)) {
       const path = join(folder, name);
-      mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(path, content);
+      mkdirSync(hostPath(dirname(path)), { recursive: true });
+      writeFileSync(hostPath(path), content);
     }
     return folder;
   }

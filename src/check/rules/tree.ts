@@ -1,4 +1,5 @@
 import type { TreeEntry } from "../../filesystems/filetree.ts";
+import { byteLength } from "../../filesystems/names.ts";
 import { chosenOf } from "../../filesystems/tree-walk.ts";
 import type { Finding } from "../finding.ts";
 import type { ImageInCheck } from "../image.ts";
@@ -10,7 +11,7 @@ const LONGEST_NAME = 255;
 /** What the image's file system cannot keep, or the guest cannot reach. One finding a kind. */
 export function* treeRule({ tree, hasModes }: ImageInCheck): Generator<Finding> {
   const pathsOf = (takes: (name: string, entry: TreeEntry) => boolean) => chosenOf(tree, takes).map(({ path }) => path);
-  const tooLong = pathsOf((name) => name.length > LONGEST_NAME / 3 && Buffer.byteLength(name) > LONGEST_NAME);
+  const tooLong = pathsOf((name) => name.length > LONGEST_NAME / 3 && byteLength(name) > LONGEST_NAME);
   const isFile = ({ type }: TreeEntry) => hasModes && type === "file";
   const setUid = pathsOf((_, entry) => isFile(entry) && (entry.mode & 0o6000) !== 0);
   const isPrivate = pathsOf((name, entry) => isFile(entry) && (entry.mode & 0o077) === 0 && isSecret(name));

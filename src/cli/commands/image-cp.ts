@@ -5,6 +5,7 @@ import { extractTree } from "../../compose/extract.ts";
 import { temporaryBeside, writeBeside } from "../../support/atomic.ts";
 import { MiB } from "../../support/bytes.ts";
 import { CapstanError, checkAborted, doing, ExitCode } from "../../support/errors.ts";
+import { hostPath } from "../../support/host-paths.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import type { Input } from "../input.ts";
 import { entryAt, viewImage } from "../view-image.ts";
@@ -21,10 +22,10 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
       const temporary = temporaryBeside(target);
       try {
         const counts = await extractTree(entry, temporary, context);
-        renameSync(temporary, target);
+        renameSync(hostPath(temporary), hostPath(target));
         return { value: { path, target, ...counts } };
       } catch (error) {
-        rmSync(temporary, { recursive: true, force: true });
+        rmSync(hostPath(temporary), { recursive: true, force: true });
         throw error;
       }
     }
@@ -39,8 +40,8 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
 
 /** As cp does: an existing folder gets the copy inside, under its own name. */
 function finalTarget(target: string, path: string): string {
-  const inside = existsSync(target) && statSync(target).isDirectory();
-  if (!inside && !existsSync(dirname(target))) {
+  const inside = existsSync(hostPath(target)) && statSync(hostPath(target)).isDirectory();
+  if (!inside && !existsSync(hostPath(dirname(target)))) {
     throw new CapstanError(`The folder ${dirname(target)} does not exist`, {
       code: "no-folder",
       exitCode: ExitCode.noInput,
@@ -52,7 +53,7 @@ function finalTarget(target: string, path: string): string {
 }
 
 function refuseExisting(target: string, mayReplace: boolean): void {
-  if (!existsSync(target) || mayReplace) return;
+  if (!existsSync(hostPath(target)) || mayReplace) return;
   throw new CapstanError(`${target} exists already`, {
     code: "exists",
     exitCode: ExitCode.cannotCreate,
@@ -61,7 +62,7 @@ function refuseExisting(target: string, mayReplace: boolean): void {
 }
 
 async function writeFile(content: Iterable<Uint8Array>, temporary: string, signal: AbortSignal): Promise<void> {
-  const file = openSync(temporary, "wx");
+  const file = openSync(hostPath(temporary), "wx");
   try {
     let sincePause = 0;
     for (const chunk of content) {

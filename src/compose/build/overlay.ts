@@ -7,6 +7,7 @@ import { type InsertOptions, insert } from "../../filesystems/tree-builder.ts";
 import { type CapstanfileLayer, DEFAULT_ROOTFS } from "../../project/capstanfile.ts";
 import type { Context } from "../../support/context.ts";
 import { CapstanError, ExitCode } from "../../support/errors.ts";
+import { hostPath } from "../../support/host-paths.ts";
 import { Failures } from "../../support/join-errors.ts";
 import { type FoundSource, findSources } from "./sources.ts";
 
@@ -50,7 +51,7 @@ const OF_ONE_LINE: ReadonlySet<string> = new Set(["no-such-file", "two-files", "
 /** The folder that becomes the root: the one that is named, which has to be there, or the default one where it is there. */
 function rootfsOf({ rootfs, dir }: CapstanfileLayer): string | undefined {
   const path = resolve(dir, rootfs?.text ?? DEFAULT_ROOTFS);
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path;
+  if (statSync(hostPath(path), { throwIfNoEntry: false })?.isDirectory() === true) return path;
   if (rootfs === undefined) return undefined;
   throw new CapstanError(`${rootfs.where}: there is no folder ${quotePath(path)}`, {
     code: "no-such-file",
@@ -64,7 +65,7 @@ function checkFree(
   { path, target }: FoundSource,
   { files, where }: { files: Map<string, string>; where: string },
 ): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  if (statSync(hostPath(path), { throwIfNoEntry: false })?.isDirectory() === true) return;
   const before = files.get(target);
   files.set(target, path);
   if (before === undefined || before === path) return;
@@ -83,9 +84,9 @@ interface Adding {
 async function entryOf({ path }: FoundSource, { where, options, context }: Adding): Promise<TreeEntry | undefined> {
   const { followLinks } = options;
   // A link that wildcards find and that leads nowhere here may lead somewhere in the image.
-  const followRootLink = existsSync(path);
+  const followRootLink = existsSync(hostPath(path));
   const found = await treeFromHost(path, { origin: where, followLinks, followRootLink, signal: context.signal });
-  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  const isFolder = statSync(hostPath(path), { throwIfNoEntry: false })?.isDirectory() === true;
   return isFolder ? found : [...found.children.values()][0];
 }
 

@@ -1,9 +1,10 @@
-import { existsSync, lstatSync, readdirSync, type Stats, statSync } from "node:fs";
+import { existsSync, lstatSync, type Stats, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { hostError } from "../../filesystems/host-error.ts";
 import { quotePath, sortByBytes } from "../../filesystems/names.ts";
 import type { FileMapping } from "../../project/capstanfile.ts";
 import { CapstanError, checkAborted, ExitCode, isErrno } from "../../support/errors.ts";
+import { hostNames, hostPath } from "../../support/host-paths.ts";
 import { fitsName, hasWildcards, parsePattern, type Segment } from "./wildcards.ts";
 
 /** A file or folder of this machine, and where it goes. */
@@ -65,7 +66,7 @@ function tooManyLinks(top: string): CapstanError {
 
 function statIfThere(path: string, follow = true): Stats | undefined {
   try {
-    return follow ? statSync(path) : lstatSync(path);
+    return follow ? statSync(hostPath(path)) : lstatSync(hostPath(path));
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
     throw hostError(error, path);
@@ -135,7 +136,7 @@ class Search {
   #names(prefix: string): readonly string[] {
     const folder = join(this.#top, prefix);
     try {
-      return sortByBytes(readdirSync(folder));
+      return sortByBytes(hostNames(folder));
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
       throw hostError(error, folder);

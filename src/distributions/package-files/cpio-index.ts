@@ -1,7 +1,7 @@
-import { isUtf8 } from "node:buffer";
 import { decodeHeader, HEADER_SIZE, paddingOf, TRAILER, TYPE_MASK, Type } from "../../filesystems/cpio/layout.ts";
 import type { OpenFile } from "../../filesystems/file-space.ts";
 import { PATH_MAX } from "../../filesystems/names.ts";
+import { decodeName } from "../../support/name-bytes.ts";
 import { damagedPackage } from "./packed.ts";
 
 /** An entry of an unpacked cpio archive, and where its content lies. */
@@ -74,8 +74,8 @@ function entryPath(name: string, path: string): string {
 
 function textAt(file: OpenFile, offset: number, length: number, path: string): string {
   const bytes = bytesAt(file, offset, length);
-  if (!isUtf8(bytes) || bytes.includes(0)) throw damagedPackage(path, "a name is not valid text");
-  return bytes.toString("utf8");
+  if (bytes.includes(0)) throw damagedPackage(path, "a name is not valid text");
+  return decodeName(bytes);
 }
 
 function bytesAt(file: OpenFile, offset: number, length: number): Buffer {

@@ -1,5 +1,5 @@
-import { isUtf8 } from "node:buffer";
 import { CapstanError } from "../../support/errors.ts";
+import { decodeName } from "../../support/name-bytes.ts";
 import type { TreeEntry } from "../filetree.ts";
 import { PATH_MAX } from "../names.ts";
 import { decodeHeader, HEADER_SIZE, paddingOf, TRAILER, TYPE_MASK, Type } from "./layout.ts";
@@ -36,7 +36,7 @@ export async function* readCpio(chunks: AsyncIterable<Uint8Array>): AsyncGenerat
     const type = typeOf(header.mode, name);
     if (type === "directory" && header.size > 0) bad(`the directory ${JSON.stringify(name)} has content`);
     if (type === "symlink" && header.size > PATH_MAX) bad(`the link ${JSON.stringify(name)} is too long`);
-    const target = type === "symlink" ? decodeText(await input.take(header.size), "a link") : "";
+    const target = type === "symlink" ? decodeName(await input.take(header.size)) : "";
     const size = type === "file" ? header.size : 0;
     yield { kind: "entry", entry: { name, type, mode: header.mode & 0o7777, size, target } };
     for (let left = size; left > 0; ) {
@@ -52,11 +52,7 @@ async function readName(input: Input, size: number): Promise<string> {
   if (size < 2 || size > PATH_MAX + 1) return bad(`a name has ${size} bytes`);
   const bytes = await input.take(size + paddingOf(HEADER_SIZE + size));
   if (bytes.indexOf(0) !== size - 1) bad("a name does not end where its header says");
-  return decodeText(bytes.subarray(0, size - 1), "a name");
-}
-
-function decodeText(bytes: Uint8Array, what: string): string {
-  return isUtf8(bytes) ? Buffer.from(bytes).toString("utf8") : bad(`${what} is not UTF-8`);
+  return decodeName(bytes.subarray(0, size - 1));
 }
 
 function typeOf(mode: number, name: string): TreeEntry["type"] {

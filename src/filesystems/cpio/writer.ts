@@ -1,5 +1,6 @@
 import { KiB } from "../../support/bytes.ts";
 import { CapstanError } from "../../support/errors.ts";
+import { encodeName } from "../../support/name-bytes.ts";
 import { emitContents } from "../content.ts";
 import type { FileEntry, FileTree, TreeEntry } from "../filetree.ts";
 import { byteLength, checkName, checkPathLength, linkTargetFault, quotePath } from "../names.ts";
@@ -170,12 +171,12 @@ class Output {
   header(name: string, fields: Parameters<typeof encodeHeader>[0]): void {
     const nameSize = byteLength(name) + 1;
     this.#put(encodeHeader({ ...fields, nameSize }));
-    this.#put(Buffer.from(name));
+    this.#put(encodeName(name));
     this.#zeros(1 + paddingOf(HEADER_SIZE + nameSize));
   }
 
   text(target: string): void {
-    const bytes = Buffer.from(target);
+    const bytes = encodeName(target);
     this.#put(bytes);
     this.pad(bytes.length);
   }

@@ -9,6 +9,7 @@
  * (how they are written); the same from v0.57.0 to the head of 2026-08.
  */
 import { MiB } from "../../support/bytes.ts";
+import { encodeName, hasOddBytes } from "../../support/name-bytes.ts";
 import type { TreeEntry } from "../filetree.ts";
 
 /** BSIZE of the kernel; the field of the superblock says it once more, and no other is understood. */
@@ -112,7 +113,7 @@ export function encodeDirectoryEntry(target: Buffer, entry: { inode: number; nam
 /** Returns the offset behind it. A link's target, and the second half of a directory entry. */
 export function encodeText(target: Buffer, text: string, offset: number): number {
   const start = offset + LINK_HEADER_SIZE;
-  const length = target.write(text, start, "utf8");
+  const length = hasOddBytes(text) ? encodeName(text).copy(target, start) : target.write(text, start, "utf8");
   target.writeUInt16LE(length, offset);
   return start + length;
 }

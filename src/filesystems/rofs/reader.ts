@@ -1,6 +1,5 @@
-import { isUtf8 } from "node:buffer";
-
 import { CapstanError } from "../../support/errors.ts";
+import { decodeName } from "../../support/name-bytes.ts";
 import type { ReadableDevice } from "../device.ts";
 import type { DirectoryEntry, FileEntry, FileTree, LinkEntry, TreeEntry } from "../filetree.ts";
 import { isPathTooLong, linkTargetFault, nameFault, quotePath } from "../names.ts";
@@ -156,8 +155,7 @@ function readTree(tables: Tables, device: ReadableDevice): FileTree {
 
 function entryAt({ area, entryOffsets }: Tables, index: number, parent: string): { name: string; number: number } {
   const offset = entryOffsets[index] ?? 0;
-  const name =
-    textAt(area, offset + ENTRY_HEADER_SIZE) ?? corrupt(`a name in ${quotePath(parent || "/")} is not UTF-8`);
+  const name = nameAt(area, offset + ENTRY_HEADER_SIZE);
   const fault = nameFault(name);
   if (fault !== undefined) corrupt(`there is a bad name in ${quotePath(parent || "/")}: ${fault}`);
   return { name, number: getU64(area, offset) ?? 0 };
@@ -199,9 +197,7 @@ function link(inode: Inode, { tables, path }: EntryPlace): LinkEntry {
   if (inode.dataOffset >= tables.linkOffsets.length) corrupt(`${quotePath(path)} is a link without a target`);
   if (inode.count !== 1) corrupt(`${quotePath(path)} is a link with ${inode.count} targets`);
   const offset = tables.linkOffsets[inode.dataOffset] ?? 0;
-  const target =
-    textAt(tables.area, offset + LINK_HEADER_SIZE) ??
-    corrupt(`the link ${quotePath(path)} has a target that is not UTF-8`);
+  const target = nameAt(tables.area, offset + LINK_HEADER_SIZE);
   const fault = linkTargetFault(target);
   if (fault !== undefined) corrupt(`${quotePath(path)} is a bad link: ${fault}`);
   return { type: "symlink", ...ATTRIBUTES, target };
@@ -216,12 +212,9 @@ function file(inode: Inode, { tables, device, path }: EntryPlace): FileEntry {
   return { type: "file", ...ATTRIBUTES, size: inode.count, content };
 }
 
-/** The text at `offset`, whose length is the u16 before it; undefined when it is not UTF-8. */
-function textAt(area: Buffer, offset: number): string | undefined {
-  const end = offset + area.readUInt16LE(offset - 2);
-  const text = area.toString("utf8", offset, end);
-  // What is not UTF-8 becomes U+FFFD, but a name may have that character.
-  return text.includes("\ufffd") && !isUtf8(area.subarray(offset, end)) ? undefined : text;
+/** The name or target at `offset`, whose length is the u16 before it. */
+function nameAt(area: Buffer, offset: number): string {
+  return decodeName(area.subarray(offset, offset + area.readUInt16LE(offset - 2)));
 }
 
 function corrupt(why: string): never {

@@ -1,3 +1,4 @@
+import { encodeName } from "../../support/name-bytes.ts";
 import type { ReadableDevice, WritableDevice } from "../device.ts";
 import {
   BLOCK_SIZE,
@@ -113,7 +114,7 @@ function find(tables: Tables, path: string): number | undefined {
     const place: number | undefined = number === undefined ? undefined : inodePlace(tables, number);
     const inode: Inode | undefined = place === undefined ? undefined : decodeInode(tables.area, place);
     if (inode?.mode !== Mode.directory) return undefined;
-    number = findEntry(tables, inode, Buffer.from(name));
+    number = findEntry(tables, inode, encodeName(name));
   }
   return number;
 }

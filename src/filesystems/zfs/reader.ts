@@ -1,6 +1,5 @@
-import { isUtf8 } from "node:buffer";
-
 import { formatSize } from "../../support/bytes.ts";
+import { decodeName } from "../../support/name-bytes.ts";
 import type { ReadableDevice } from "../device.ts";
 import type { DirectoryEntry, FileTree, TreeEntry } from "../filetree.ts";
 import { isPathTooLong, linkTargetFault, nameFault, quotePath } from "../names.ts";
@@ -114,7 +113,7 @@ function chooseFileSystem(wanted: string | undefined, { fileSystems, filled }: C
 function hasContent({ name, objset, root }: FileSystem, datasets: readonly Dataset[]): boolean {
   const mountPoints = new Set(datasets.map((dataset) => dataset.name));
   for (const entry of readZap(objset.object(root, ObjectType.directory))) {
-    if (!mountPoints.has(`${name}/${entry.name.toString("utf8")}`)) return true;
+    if (!mountPoints.has(`${name}/${decodeName(entry.name)}`)) return true;
   }
   return false;
 }
@@ -179,8 +178,8 @@ function listDirectory(object: ZfsObject, path: string, reading: TreeReading): {
   const entries: { name: string; number: number }[] = [];
   const names = new Set<string>();
   for (const entry of readZap(object)) {
-    const name = entry.name.toString("utf8");
-    const fault = isUtf8(entry.name) ? nameFault(name) : "its name is not UTF-8";
+    const name = decodeName(entry.name);
+    const fault = nameFault(name);
     if (++reading.count > MAX_ENTRIES) corrupt(`it has more than ${MAX_ENTRIES} files`);
     if (fault !== undefined) {
       omit(reading, `${path}/${name}`, fault);
@@ -261,8 +260,8 @@ function linkTarget(object: ZfsObject, { size, linkTarget: found }: Attributes, 
     bytes = Buffer.alloc(size);
     object.read(bytes, 0);
   }
-  const target = bytes.toString("utf8");
-  const fault = isUtf8(bytes) ? linkTargetFault(target) : "its target is not UTF-8";
+  const target = decodeName(bytes);
+  const fault = linkTargetFault(target);
   return fault === undefined ? target : corrupt(`${quotePath(path)} is a bad link: ${fault}`);
 }
 

@@ -2,6 +2,7 @@ import { closeSync, constants, openSync, readSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { isZero } from "../../support/bytes.ts";
 import { checkAborted } from "../../support/errors.ts";
+import { hostPath } from "../../support/host-paths.ts";
 import type { FileEntry } from "../filetree.ts";
 import { DNODE_SIZE, INDIRECT_BLOCK_SIZE, POINTERS_PER_INDIRECT, SECTOR_SIZE } from "./layout.ts";
 import { tooSmall, type ZfsPlan } from "./plan.ts";
@@ -86,7 +87,7 @@ const POINTER_SHARE = INDIRECT_BLOCK_SIZE / POINTERS_PER_INDIRECT;
 /** What cannot be read is told when it is to be written. */
 function openQuietly(path: string): number | undefined {
   try {
-    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+    return openSync(hostPath(path), constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
   } catch {
     return undefined;
   }

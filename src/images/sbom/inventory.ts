@@ -9,6 +9,7 @@ import { MiB } from "../../support/bytes.ts";
 import type { Context } from "../../support/context.ts";
 import { CapstanError, checkAborted } from "../../support/errors.ts";
 import { hashFile } from "../../support/hash-file.ts";
+import { hostPath } from "../../support/host-paths.ts";
 import type { Source, SourceOf } from "../file-sources.ts";
 import { declaredPackage } from "./declared-packages.ts";
 import { packageUrl } from "./package-url.ts";
@@ -208,7 +209,7 @@ async function isStill(
   { signal }: Context,
 ): Promise<boolean> {
   try {
-    const stats = statSync(path, { throwIfNoEntry: false });
+    const stats = statSync(hostPath(path), { throwIfNoEntry: false });
     if (stats?.isFile() !== true || stats.size !== size) return false;
     return (await hashFile(path, signal)) === sha256;
   } catch (error) {

@@ -1,4 +1,4 @@
-import { isUtf8 } from "node:buffer";
+import { byteLength, decodeName, isNameText } from "../../support/name-bytes.ts";
 
 interface ArchiveEntryBase {
   /** `usr/lib/x.so`: no slash at either end, no `.`, `..` or empty part; the root is the empty string. */
@@ -52,11 +52,11 @@ export function parseLinkTarget(bytes: Uint8Array): { readonly target: string } 
 
 /** Whether `path` is what parseEntryName returns: what indexes read back from a cache have to satisfy. */
 export function isEntryPath(path: string): boolean {
-  return path === "" || (!UNCLEAN_PATH.test(path) && Buffer.byteLength(path) <= MAX_PATH_LENGTH);
+  return path === "" || (!UNCLEAN_PATH.test(path) && isNameText(path) && byteLength(path) <= MAX_PATH_LENGTH);
 }
 
-/** An empty part, `.`, `..`, a NUL or half a surrogate pair, which has no UTF-8. */
-const UNCLEAN_PATH = /(^|\/)(\.\.?)?(\/|$)|[\0\p{Surrogate}]/u;
+/** An empty part, `.`, `..` or a NUL. */
+const UNCLEAN_PATH = /(^|\/)(\.\.?)?(\/|$)|\0/;
 
 /**
  * The first entry that lies under something other than a directory, with that something.
@@ -80,8 +80,7 @@ function parseText(bytes: Uint8Array): { readonly text: string } | { readonly pr
   if (bytes.length === 0) return { problem: "it is empty" };
   if (bytes.length > MAX_PATH_LENGTH) return { problem: `it is longer than ${MAX_PATH_LENGTH} bytes` };
   if (bytes.includes(0)) return { problem: "it contains a NUL byte" };
-  if (!isUtf8(bytes)) return { problem: "it is not valid UTF-8" };
-  return { text: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString() };
+  return { text: decodeName(bytes) };
 }
 
 function parentOf(path: string): string {

@@ -2,6 +2,7 @@
  * The records of a tar archive.
  * Sources: POSIX.1-2017 pax(1), "ustar Interchange Format" and "pax Header Block"; GNU tar manual, "Basic Tar Format".
  */
+import { byteLength, encodeName } from "../../support/name-bytes.ts";
 
 /** Everything in an archive is a multiple of this; headers are one block. */
 export const BLOCK_SIZE = 512;
@@ -228,10 +229,10 @@ export function decodePaxRecords(bytes: Uint8Array): Map<string, Uint8Array> | u
 
 /** The record's length counts its own digits. */
 export function encodePaxRecord(keyword: string, value: string): Uint8Array {
-  const rest = Buffer.byteLength(` ${keyword}=${value}\n`);
+  const rest = byteLength(` ${keyword}=${value}\n`);
   let length = rest + String(rest).length;
   length = rest + String(length).length;
-  return Buffer.from(`${length} ${keyword}=${value}\n`);
+  return encodeName(`${length} ${keyword}=${value}\n`);
 }
 
 /** How many zero bytes follow content of that size. */

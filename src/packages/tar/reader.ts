@@ -1,6 +1,7 @@
 import { quotePath } from "../../filesystems/names.ts";
 import { formatSize, GiB, isZero, MiB } from "../../support/bytes.ts";
 import { CapstanError } from "../../support/errors.ts";
+import { decodeName } from "../../support/name-bytes.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 import { type ArchiveEntry, findMisplaced, parseEntryName, parseLinkTarget } from "./entries.ts";
 import { BLOCK_SIZE, decodeHeader, decodePaxRecords, type Header, paddingOf, TypeFlag } from "./layout.ts";
@@ -241,7 +242,7 @@ class TarReader {
   #path(name: Uint8Array): string {
     const parsed = parseEntryName(name);
     if ("path" in parsed) return parsed.path;
-    throw this.#unsafe(Buffer.from(name).toString(), `its name is refused: ${parsed.problem}`);
+    throw this.#unsafe(decodeName(name), `its name is refused: ${parsed.problem}`);
   }
 
   #target(linkName: Uint8Array, path: string): string {

@@ -2,6 +2,7 @@ import { emitContents } from "../../filesystems/content.ts";
 import type { FileEntry, FileTree, TreeEntry } from "../../filesystems/filetree.ts";
 import { walk } from "../../filesystems/tree-walk.ts";
 import { MiB } from "../../support/bytes.ts";
+import { hasOddBytes } from "../../support/name-bytes.ts";
 import {
   BLOCK_SIZE,
   encodeHeader,
@@ -94,6 +95,7 @@ function* encodeMember({ name, entry }: Member, mtime: number): Generator<Uint8A
   const target = entry.type === "symlink" ? entry.target : "";
   const size = entry.type === "file" ? entry.size : 0;
   const records: Uint8Array[] = [];
+  if (hasOddBytes(name) || hasOddBytes(target)) records.push(encodePaxRecord("hdrcharset", "BINARY"));
   if (split === undefined) records.push(encodePaxRecord("path", name));
   if (!fits(target, NAME_SIZE)) records.push(encodePaxRecord("linkpath", target));
   if (size > MAX_OCTAL_NUMBER) records.push(encodePaxRecord("size", String(size)));
@@ -124,7 +126,7 @@ export function splitName(name: string): { readonly name: string; readonly prefi
   return fits(prefix, PREFIX_SIZE) && fits(rest, NAME_SIZE) ? { name: rest, prefix } : undefined;
 }
 
-/** Other bytes than ASCII have no meaning that all readers of ustar agree on: PAX says that they are UTF-8. */
+/** Other bytes than ASCII have no meaning that all readers of ustar agree on: PAX says that they are UTF-8, or bytes (hdrcharset). */
 function fits(text: string, length: number): boolean {
   return text.length <= length && ASCII.test(text);
 }

@@ -1,8 +1,9 @@
-import { lstatSync, readdirSync, readlinkSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { join, posix } from "node:path";
 import type { FileSpace } from "../../filesystems/file-space.ts";
 import { hostError } from "../../filesystems/host-error.ts";
 import { isErrno } from "../../support/errors.ts";
+import { hostEntries, hostLinkTarget, hostPath } from "../../support/host-paths.ts";
 import type { Part, PartRole, Trimmed } from "../application.ts";
 
 /** Files of a folder that hardly any program wants. */
@@ -107,7 +108,7 @@ function walkFolder(root: string, rules: readonly TrimRule[]): Walk {
         sum.files++;
         sum.bytes += sizeOf(join(root, path));
       } else if (entry.isFile()) walk.files.push(path);
-      else if (entry.isSymbolicLink()) walk.links.push({ path, to: readlinkSync(join(root, path)) });
+      else if (entry.isSymbolicLink()) walk.links.push({ path, to: hostLinkTarget(join(root, path)) });
     }
   }
   walk.trimmed.push(...sums.filter(({ files }) => files > 0));
@@ -117,7 +118,7 @@ function walkFolder(root: string, rules: readonly TrimRule[]): Walk {
 /** A folder below that may not be read is told of when the image is composed, with its path. */
 function entriesOf(path: string, isRoot: boolean) {
   try {
-    return readdirSync(path, { withFileTypes: true });
+    return hostEntries(path);
   } catch (error) {
     if (!isRoot && isErrno(error, "EACCES", "EPERM", "ENOENT")) return [];
     throw hostError(error, path);
@@ -125,7 +126,7 @@ function entriesOf(path: string, isRoot: boolean) {
 }
 
 function sizeOf(path: string): number {
-  const stats = lstatSync(path, { throwIfNoEntry: false });
+  const stats = lstatSync(hostPath(path), { throwIfNoEntry: false });
   return stats?.isFile() ? stats.size : 0;
 }
 

@@ -195,7 +195,6 @@ describe("what a tree cannot hold is left out, with a reason", () => {
     block.set(name, at);
   };
   test.each<[string, Forgery, string]>([
-    ["a name that is not UTF-8", { in: "files", object: OBJECTS.a, block: [0, micro(Buffer.of(0xff))] }, "not UTF-8"],
     ["a name with a slash", { in: "files", object: OBJECTS.a, block: [0, micro(Buffer.from("../x"))] }, "slash"],
     ["the parent", { in: "files", object: OBJECTS.a, block: [0, micro(Buffer.from(".."))] }, "not a name"],
     [

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import fc from "fast-check";
@@ -9,6 +9,7 @@ import { createTree, insert } from "../../../src/filesystems/tree-builder.ts";
 import { createGzipFile } from "../../../src/packages/tar/gzip-file.ts";
 import { readTar } from "../../../src/packages/tar/reader.ts";
 import { splitName, writeTar } from "../../../src/packages/tar/writer.ts";
+import { hostPath } from "../../../src/support/host-paths.ts";
 import { lacksProgram, testUnless } from "../../support/machine.ts";
 import { failureOf, temporaryFolder } from "../support.ts";
 import { chunked } from "./tar-fixtures.ts";
@@ -53,6 +54,8 @@ const SAMPLE = treeOf({
   [`p/${"q".repeat(99)}/${"r".repeat(60)}`]: bytesFile("prefix"),
   "to-long": link(`/${LONG}`),
   "to-ü": link("ü"),
+  "to-\udcff": link("\udcff/ü"),
+  "caf\udce9/😀\udc80": bytesFile("latin"),
 });
 
 test("names are absolute, sorted, a directory before what it holds; owner, time and modes are fixed", async () => {
@@ -85,6 +88,8 @@ test("our reader reads what our writer writes", async () => {
   expect(shown).toEqual([
     "/",
     "a b\n'\"\\ 644 odd",
+    "caf\udce9/",
+    "caf\udce9/😀\udc80 644 latin",
     "deep/",
     `deep/${LONG}/`,
     `deep/${LONG}/${LONG}/`,
@@ -95,6 +100,7 @@ test("our reader reads what our writer writes", async () => {
     `p/${"q".repeat(99)}/${"r".repeat(60)} 644 prefix`,
     `to-long -> /${LONG}`,
     "to-ü -> ü",
+    "to-\udcff -> \udcff/ü",
     "usr/",
     "usr/lib/",
     "usr/lib/l -> /usr/../lib/x.so",
@@ -113,6 +119,8 @@ test("GNU tar unpacks it to the same files", async () => {
   expect(readFileSync(join(folder, "deep", LONG, LONG, LONG), "utf8")).toBe("long");
   expect(readFileSync(join(folder, "p", "q".repeat(99), "r".repeat(60)), "utf8")).toBe("prefix");
   expect(readFileSync(join(folder, "usr/lib.txt"), "utf8")).toBe("x".repeat(1025));
+  expect(readFileSync(hostPath(join(folder, "caf\udce9/😀\udc80")), "utf8")).toBe("latin");
+  expect(readlinkSync(hostPath(join(folder, "to-\udcff")), "buffer")).toEqual(Buffer.from("\xff/\xc3\xbc", "latin1"));
 });
 
 testUnless(lacksProgram("python3"))("Python's tarfile reads it, PAX where needed and nowhere else", async () => {
@@ -126,9 +134,11 @@ print(json.dumps([[m.name, m.type.decode(), m.size, m.mode, m.uid, m.uname, m.mt
   const by = new Map(members.map((member) => [member[0], member]));
   expect(by.get("/usr/lib/l")).toEqual(["/usr/lib/l", "2", 0, 0o777, 0, "", 9, "/usr/../lib/x.so", []]);
   expect(by.get("/Üml/äöü 日本 😀")).toEqual(["/Üml/äöü 日本 😀", "0", 5, 0o644, 0, "", 9, "", ["path"]]);
+  expect(by.get("/caf\udce9/😀\udc80")?.[8]).toEqual(["hdrcharset", "path"]);
+  expect(by.get("/to-\udcff")?.[7]).toBe("\udcff/ü");
   expect(by.get("/to-long")).toEqual(["/to-long", "2", 0, 0o777, 0, "", 9, `/${LONG}`, ["linkpath"]]);
   expect(by.get(`/p/${"q".repeat(99)}/${"r".repeat(60)}`)?.[8]).toEqual([]);
-  expect(members).toHaveLength(20);
+  expect(members).toHaveLength(23);
 });
 
 test("any tree comes back from the reader", async () => {

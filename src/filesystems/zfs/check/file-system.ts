@@ -1,3 +1,4 @@
+import { decodeName } from "../../../support/name-bytes.ts";
 import { quotePath } from "../../names.ts";
 import { asBuffer } from "../integers.ts";
 import { DirentType, DNODE_SIZE, ModeType, ObjectType } from "../layout.ts";
@@ -81,7 +82,7 @@ function checkDirectory(node: Node, nodes: ReadonlyMap<number, Node>, problems: 
       entries++;
       const number = asBuffer(value).readUIntBE(2, 6);
       const child = nodes.get(number);
-      const what = `${quotePath(name.toString("utf8"))} in ${node.object.what}`;
+      const what = `${quotePath(decodeName(name))} in ${node.object.what}`;
       if (child === undefined) {
         problems.add(`${what} leads to object ${number}, which is no file`);
         continue;

@@ -1,3 +1,4 @@
+import { encodeName } from "../../../support/name-bytes.ts";
 import type { TreeEntry } from "../../filetree.ts";
 import { byteLength, sortByBytes } from "../../names.ts";
 import { bonusOffset, pointerCountFor } from "../dnode.ts";
@@ -98,7 +99,7 @@ function writeDirectory(output: PoolOutput, { nodes, node, index, usage }: Direc
     const object = node.children[place] ?? 0;
     const child = nodes[nodeOf(object) ?? 0]?.entry;
     const type = DirentType[child?.type ?? "file"];
-    return { name: Buffer.from(name), value: BigInt(object) | (BigInt(type) << 60n) };
+    return { name: encodeName(name), value: BigInt(object) | (BigInt(type) << 60n) };
   });
   return writeZap(output, { entries, salt: SALT + BigInt(objectOf(index)) }, directoryKind(usage));
 }
@@ -113,7 +114,7 @@ function directoryKind(usage: Usage) {
 /** The pointer of the block with the target; undefined where the dnode has room for it. */
 function writeLongTarget(output: PoolOutput, target: string, usage: Usage): WrittenObject | undefined {
   if (byteLength(target) <= MAX_SHORT_TARGET) return undefined;
-  return writeSingleBlock(output, encodeSpill(Buffer.from(target)), { type: ObjectType.sa, pointerCount: 1, usage });
+  return writeSingleBlock(output, encodeSpill(encodeName(target)), { type: ObjectType.sa, pointerCount: 1, usage });
 }
 
 interface NodePlace {
@@ -134,7 +135,7 @@ function encodeNode(target: Buffer, { node, written, latestTime }: NodePlace, at
     isDirectory: entry.type === "directory",
     mtime: Math.min(entry.mtime, latestTime),
     links,
-    target: entry.type === "symlink" && !isLong ? Buffer.from(entry.target) : undefined,
+    target: entry.type === "symlink" && !isLong ? encodeName(entry.target) : undefined,
   };
   const type = entry.type === "directory" ? ObjectType.directory : ObjectType.plainFile;
   if (!isLong) encodeSaDnode(target, { type, object: written, attributes }, at);

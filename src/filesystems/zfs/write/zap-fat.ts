@@ -1,4 +1,6 @@
 import { CapstanError } from "../../../support/errors.ts";
+import { decodeName } from "../../../support/name-bytes.ts";
+import { quotePath } from "../../names.ts";
 import { putU64 } from "../integers.ts";
 import {
   FAT_ZAP_BLOCK_SHIFT,
@@ -117,9 +119,9 @@ function firstFrom(sorted: readonly Hashed[], range: { hash: number; start: numb
 }
 
 function collision(sorted: readonly Hashed[], { start, end }: Leaf): CapstanError {
-  const example = Buffer.from(sorted[start]?.entry.name ?? []).toString();
+  const example = quotePath(decodeName(sorted[start]?.entry.name ?? new Uint8Array()));
   return new CapstanError(
-    `${end - start} names of one directory have almost the same checksum, which ZFS cannot store: '${example}' and others`,
+    `${end - start} names of one directory have almost the same checksum, which ZFS cannot store: ${example} and others`,
     { code: "names-collide", hint: "Rename some of them, or put them into several directories." },
   );
 }
