@@ -4,7 +4,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["./test/support/build.ts"],
-    pool: "threads",
+    // A thread that ends closes descriptors by their numbers, also those that sockets have taken over and closed long ago.
+    pool: "forks",
     isolate: false,
     testTimeout: 120_000,
     hookTimeout: 120_000,

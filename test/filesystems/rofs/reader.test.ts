@@ -274,7 +274,7 @@ describe("what is no sound image", () => {
 
   test("folders in each other beyond the longest path", () => {
     let root = tree({});
-    for (let level = 0; level < 2500; level++) root = { ...tree({}), children: new Map([["d", root]]) };
+    for (let level = 0; level < 50; level++) root = { ...tree({}), children: new Map([["d".repeat(100), root]]) };
     expect(() => openRofs(new MemoryDevice(asOthersWrite(root, style)))).toThrow(
       expect.objectContaining({ code: "bad-rofs", message: expect.stringContaining("too long") }),
     );
