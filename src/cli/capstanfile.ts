@@ -94,7 +94,8 @@ async function programOf(
     });
   }
   const { args } = program;
-  const assembled = await assembleProgram({ path, userArgs: args, loader, options: OPTIONS }, context);
+  const request = { path, userArgs: args, loader, options: OPTIONS, isNamedAsProgram: true };
+  const assembled = await assembleProgram(request, context);
   tellProgram(assembled, context, "");
   // Checked by the use of it: a command of the user's own may stand in its place.
   const commandLine = cmdline ?? bootOfProgram(assembled, { args, env: new Map() });
@@ -170,12 +171,13 @@ function tryBase(text: string, dir: string, context: CommandContext): Loader {
 
 function missingBase(error: CapstanError, where: string, cause?: CapstanError): CapstanError {
   const { code, exitCode, message, details } = error;
+  const meant = /^Did you mean '[^']*'\? /.exec(error.hint ?? "")?.[0] ?? "";
   const tried = cause === undefined ? [] : [`and it could not be fetched: ${cause.message}`];
   return new CapstanError(`${where}: ${message}`, {
     ...{ code, exitCode, details: [...details, ...tried], cause },
     hint:
       code === "no-such-file"
         ? "Check the path: it starts in the folder of the Capstanfile. 'capstan images' has the images of the store."
-        : "See 'capstan images'; put one into the store with 'capstan pull' or 'capstan import', or write 'base: builtin', a small kernel for trying things out.",
+        : `${meant}See 'capstan images'; put one into the store with 'capstan pull' or 'capstan import', or write 'base: builtin', a small kernel for trying things out.`,
   });
 }

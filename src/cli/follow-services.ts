@@ -14,6 +14,8 @@ interface Following {
   readonly file: ServicesFile;
   readonly names: readonly string[];
   readonly driver: Driver;
+  /** Of those that have just been started, when that began: what they said before is for `logs`. Milliseconds since 1970. */
+  readonly since: ReadonlyMap<string, number>;
   /** The service whose end ends it all, and whose failure is a failure. */
   readonly until?: string | undefined;
 }
@@ -23,7 +25,7 @@ interface Following {
  * and `up` goes on with them.
  */
 export async function followServices(following: Following, context: CommandContext): Promise<ExitCode> {
-  const { file, names, driver, until } = following;
+  const { file, names, driver, since, until } = following;
   const stop = new AbortController();
   let isStopping = false;
   const release = context.onInterrupt(() => {
@@ -43,7 +45,7 @@ export async function followServices(following: Following, context: CommandConte
   });
   context.signal.addEventListener("abort", () => stop.abort(), { once: true });
   try {
-    const shown = showConsoles(names, { since: undefined, follow: true, signal: stop.signal }, context);
+    const shown = showConsoles(names, { since, follow: true, signal: stop.signal }, context);
     const ended = until === undefined ? undefined : await endOf(until, { driver, signal: stop.signal });
     if (ended !== undefined && !isStopping) {
       await down(file, { keep: true }, { driver, context });
@@ -74,8 +76,8 @@ async function endOf(
 
 export interface ShowOptions {
   readonly follow: boolean;
-  /** Milliseconds since 1970. */
-  readonly since?: number | undefined;
+  /** Milliseconds since 1970; of each console, where it is a map: all of those that are not in it. */
+  readonly since?: number | ReadonlyMap<string, number> | undefined;
   /** Of each console, so many of its last lines. */
   readonly tail?: number | undefined;
   readonly signal: AbortSignal;
@@ -92,8 +94,9 @@ export async function showConsoles(
   const { output } = context.console;
   const show = async (name: string) => {
     const log = findLog(root, name);
+    const since = typeof options.since === "object" ? options.since.get(name) : options.since;
     const prefix = Buffer.from(`${name.padEnd(width)} | `);
-    for await (const { bytes } of readTimedLines({ ...log, ...options })) {
+    for await (const { bytes } of readTimedLines({ ...log, ...options, since })) {
       const isWhole = bytes.at(-1) === 0x0a;
       await write(output, Buffer.concat(isWhole ? [prefix, bytes] : [prefix, bytes, NEWLINE]));
       if (options.signal.aborted) return;

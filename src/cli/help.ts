@@ -106,6 +106,7 @@ function commandHelp(command: CommandSpec): string {
     `${command.summary}.`,
     "",
     `Usage: ${usageLine(command)}`,
+    ...(command.also === undefined ? [] : [`Also:  ${command.also.map((name) => `capstan ${name}`).join(", ")}`]),
     "",
     ...(command.details ?? []).flatMap((paragraph) => [...wrap(paragraph, 100), ""]),
     ...section(

@@ -24,6 +24,8 @@ export interface AssembleProgramRequest {
   readonly options: ProgramOptions;
   /** The folder of the project that the program goes into: one that lies in it already keeps its place. */
   readonly project?: string | undefined;
+  /** A folder at `path` is a program even where it is a project too. */
+  readonly isNamedAsProgram?: boolean;
 }
 
 /** What flags say of how a program is put together; kept in the manifest of a project. */
@@ -42,11 +44,11 @@ export interface AssembledProgram extends Assembly {
 
 /** Recognises what lies at a path, and puts together all that it takes. */
 export async function assembleProgram(
-  { path, userArgs, loader, options, project }: AssembleProgramRequest,
+  { path, userArgs, loader, options, project, isNamedAsProgram }: AssembleProgramRequest,
   context: CommandContext,
 ): Promise<AssembledProgram> {
   const space = systemSpace(options.sysroot);
-  const recognised = interpretedBy(options.interpreter, recogniseIn(path, options.sysroot), context);
+  const recognised = interpretedBy(options.interpreter, recogniseIn(path, options.sysroot, isNamedAsProgram), context);
   const request: ApplicationRequest = {
     ...{ recognised, space, userArgs },
     isThisMachine: options.sysroot === undefined,
@@ -63,9 +65,9 @@ export async function assembleProgram(
 }
 
 /** What another system has at the path goes before what this machine has there, as for libraries. */
-function recogniseIn(path: string, sysroot: string | undefined): Recognised {
+function recogniseIn(path: string, sysroot: string | undefined, isNamedAsProgram = false): Recognised {
   const there = fileOfSystem(path, sysroot);
-  if (there === undefined) return recognise(path);
+  if (there === undefined) return recognise(path, { isNamedAsProgram });
   const recognised = recognise(there.hostPath);
   return recognised.kind === "elf" ? { ...recognised, path: there.named } : recognised;
 }

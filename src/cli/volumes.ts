@@ -5,18 +5,22 @@ import { treeFromHost } from "../filesystems/host-tree.ts";
 import { planRofs, writeRofs } from "../filesystems/rofs/writer.ts";
 import type { ZfsRoot } from "../filesystems/zfs/writer.ts";
 import type { VolumeFiller } from "../instances/volumes/create.ts";
+import { CAPSTANFILE } from "../project/folder.ts";
+import { FILE_NAMES } from "../services/read-file.ts";
 import { formatSize, GiB, MiB, roundUp } from "../support/bytes.ts";
 import { CapstanError } from "../support/errors.ts";
 import type { CommandContext } from "./answer.ts";
 
-/** The project whose volumes are meant: that of this folder, as in the original. Error: CapstanError `not-a-project` (65). */
+/** The project whose volumes are meant: that of this folder, as in the original, of whichever kind it is. Error: CapstanError `not-a-project` (65). */
 export function volumeProject({ cwd }: CommandContext): string {
-  if (existsSync(join(cwd, "meta", "package.yaml"))) return cwd;
-  throw new CapstanError(`${cwd} is not the root of a package, and volumes belong to one`, {
+  if (MARKS.some((file) => existsSync(join(cwd, file)))) return cwd;
+  throw new CapstanError(`${cwd} is not the folder of a project, and volumes belong to one`, {
     code: "not-a-project",
-    hint: "Go to the folder that holds meta/package.yaml, or make one: capstan package init",
+    hint: "Go to the folder that holds meta/package.yaml, a Capstanfile or capstan.yaml, or make a project: capstan init",
   });
 }
+
+const MARKS: readonly string[] = [join("meta", "package.yaml"), CAPSTANFILE, ...FILE_NAMES];
 
 /** A file system that can be put on a new volume, from a folder of this machine or from nothing. */
 interface FileSystem {

@@ -1,5 +1,5 @@
 import { existsSync, renameSync, rmSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename } from "node:path";
 import type { BlockDevice, Closable, WritableBlockDevice } from "../disks/block-device.ts";
 import { copyDevice } from "../disks/image.ts";
 import { writeCompressedQcow2 } from "../disks/qcow2/compressed.ts";
@@ -9,7 +9,7 @@ import { createVdi } from "../disks/vdi/writer.ts";
 import { createVhd } from "../disks/vhd/writer.ts";
 import { writeStreamVmdk } from "../disks/vmdk/stream.ts";
 import { createVmdk } from "../disks/vmdk/writer.ts";
-import { checkReplaceable, temporaryBeside } from "../support/atomic.ts";
+import { checkFolderOf, checkReplaceable, temporaryBeside } from "../support/atomic.ts";
 import { MiB, roundUp } from "../support/bytes.ts";
 import type { Context } from "../support/context.ts";
 import { CapstanError, doing, ExitCode } from "../support/errors.ts";
@@ -74,14 +74,7 @@ export async function exportDisk(input: ExportInput, context: Context): Promise<
 }
 
 function checkPlace({ path, force }: ExportInput): void {
-  const folder = dirname(path);
-  if (!existsSync(folder)) {
-    throw new CapstanError(`The folder ${folder} does not exist`, {
-      code: "no-such-folder",
-      hint: "Make it first, or choose another place with --output.",
-      exitCode: ExitCode.cannotCreate,
-    });
-  }
+  checkFolderOf(path, "--output");
   checkReplaceable(path);
   if (force || !existsSync(path)) return;
   throw new CapstanError(`${path} exists already`, {

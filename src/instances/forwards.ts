@@ -20,9 +20,9 @@ export function parseForwards(texts: readonly string[]): Forward[] {
   return forwards;
 }
 
-/** As parseForwards reads it. */
+/** As parseForwards reads it; a port that is still to be chosen is left out. */
 export function formatForward({ protocol, address, hostPort, guestPort }: Forward): string {
-  return `${address === "" ? "" : `${address}:`}${hostPort}:${guestPort}${protocol === "udp" ? "/udp" : ""}`;
+  return `${address === "" ? "" : `${address}:`}${hostPort === 0 ? "" : hostPort}:${guestPort}${protocol === "udp" ? "/udp" : ""}`;
 }
 
 function parseForward(text: string): Forward {

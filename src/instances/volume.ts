@@ -164,7 +164,9 @@ function checkFile(path: string, readonly: boolean): "file" | "block device" {
     kind = status.isFile() ? "file" : status.isBlockDevice() ? "block device" : undefined;
   } catch (error) {
     if (!isErrno(error, "ENOENT", "ENOTDIR")) throw withNoun(error, `Looking at the volume ${path}`);
-    throw new CapstanError(`There is no volume ${path}`, {
+    // A path may hold colons, so that a misspelt setting is part of it.
+    const [, last] = /:([^:/]+)$/.exec(path) ?? [];
+    throw new CapstanError(`There is no volume ${path}${last === undefined ? "" : `.${didYouMean(last, KEYS)}`}`, {
       code: "no-such-volume",
       hint: "Check the path, or create it in a project: capstan volume create NAME",
       exitCode: ExitCode.noInput,

@@ -13,13 +13,19 @@ import { type Shebang, shebangOf } from "./recognise/shebang.ts";
 /**
  * What the file or folder at an absolute path of this machine is, found by looking at it; nothing is started.
  * `at` is where its bytes lie, where that differs: the links of another system's folder lead elsewhere from here.
+ * With `isNamedAsProgram`, a Capstanfile or `init` has chosen the folder as a program, whatever a meta/ in it says.
  * Errors: CapstanError `not-runnable` for what cannot be started, with what to do instead; `bad-package-json`; `os-…`.
  */
-export function recognise(path: string, at: string = path): Recognised {
+export function recognise(path: string, { at = path, isNamedAsProgram = false }: RecogniseOptions = {}): Recognised {
   const stats = statOf(at);
-  if (stats.isDirectory()) return { ...recogniseFolder(at), path };
+  if (stats.isDirectory()) return { ...recogniseFolder(at, isNamedAsProgram), path };
   if (!stats.isFile()) throw notRunnable(path, `is ${unusual(stats)}`, "Name a program, a script or a folder.");
   return { ...recogniseFile(at, extname(path).toLowerCase()), path };
+}
+
+export interface RecogniseOptions {
+  readonly at?: string | undefined;
+  readonly isNamedAsProgram?: boolean;
 }
 
 function recogniseFile(path: string, extension: string): Recognised {

@@ -1,8 +1,9 @@
-import { dirname, isAbsolute, relative, resolve } from "node:path";
+import { basename, dirname, isAbsolute, relative, resolve } from "node:path";
 import type { Context } from "../support/context.ts";
 import { CapstanError, ExitCode } from "../support/errors.ts";
 import { Failures } from "../support/join-errors.ts";
 import { type CapstanfileLayer, parseCapstanfile, type Written } from "./capstanfile-layer.ts";
+import { CAPSTANFILE } from "./folder.ts";
 import { readTextFile } from "./text-file.ts";
 
 export type { CapstanfileLayer, FileMapping, PackageEntry, Written } from "./capstanfile-layer.ts";
@@ -75,7 +76,7 @@ class Includes {
 
   #add(path: string, includedAt: Written | undefined): void {
     if (this.#layers.has(path) || this.#unreadable.has(path)) return;
-    if (this.#open.includes(path)) throw cycle([...this.#open, path], this.#cwd);
+    if (this.#open.includes(path)) throw cycle([...this.#open, path], includedAt, this.#cwd);
     if (this.#open.length + this.#layers.size + this.#unreadable.size >= MOST_INCLUDES) throw tooMany(includedAt);
     const name = shownPath(path, this.#cwd);
     const text = readTextFile(path, name);
@@ -95,7 +96,10 @@ class Includes {
 function missing(path: string, cwd: string): CapstanError {
   return new CapstanError(`There is no ${shownPath(path, cwd)}`, {
     code: "no-capstanfile",
-    hint: "Go to the folder of the Capstanfile, name it with -f, or write one with 'capstan init'.",
+    hint:
+      basename(path) === CAPSTANFILE
+        ? "Go to the folder of the Capstanfile, name it with -f, or write one with 'capstan init'."
+        : "Check the path behind -f.",
     exitCode: ExitCode.noInput,
   });
 }
@@ -108,9 +112,9 @@ function notThere(name: string, { where }: Written): CapstanError {
   });
 }
 
-function cycle(paths: readonly string[], cwd: string): CapstanError {
+function cycle(paths: readonly string[], at: Written | undefined, cwd: string): CapstanError {
   const shown = paths.slice(paths.indexOf(paths.at(-1) ?? "")).map((path) => shownPath(path, cwd));
-  return new CapstanError(`A Capstanfile includes itself: ${shown.join(" includes ")}`, {
+  return new CapstanError(`${at?.where ?? ""}: the file includes itself: ${shown.join(" includes ")}`, {
     code: "include-cycle",
     hint: "Remove one of these includes.",
   });

@@ -69,7 +69,8 @@ function toMappings({ address, published, target, protocol }: Written, replicas:
   return guest.map((guestPort) => ({ ...common, guestPort, hostPorts: host.length === 0 ? [0] : host }));
 }
 
-function tooFew(ports: number, replicas: number): string {
+/** What is wrong with a mapping for so many instances. */
+export function tooFew(ports: number, replicas: number): string {
   return `${replicas} instances cannot share ${ports === 1 ? "one port" : `${ports} ports`} of this machine; give a range of host ports, or only the guest's port`;
 }
 

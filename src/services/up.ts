@@ -5,6 +5,7 @@ import { didYouMean } from "../support/suggest.ts";
 import { USUAL_GRACE_MS } from "./down.ts";
 import type { Driver, PreparedService, ServiceInstance } from "./driver.ts";
 import { inOrder, withDependencies } from "./order.ts";
+import { tooFew } from "./read-ports.ts";
 import type { Dependency, Service, ServicesFile } from "./services-file.ts";
 
 export interface UpInput {
@@ -43,6 +44,7 @@ export async function up(input: UpInput, driver: Driver, context: Context): Prom
   checkNames(file, [...input.services, ...input.scale.keys()]);
   const wanted = withDependencies(file.services, input.services.length > 0 ? input.services : activeOf(input));
   const services = [...file.services.values()].filter(({ name }) => wanted.has(name));
+  checkPorts(services, input.scale);
   // Composing one after another: it uses all of the machine by itself, and its messages stay together.
   const prepared = new Map<string, PreparedService>();
   for (const service of services) prepared.set(service.name, await driver.prepare(service));
@@ -100,6 +102,21 @@ export function checkNames({ services }: ServicesFile, names: readonly string[])
     throw new CapstanError(`There is no service ${name}.${didYouMean(name, known)}`, {
       code: "no-such-service",
       hint: `The services are ${known.join(", ")}.`,
+      exitCode: ExitCode.usage,
+    });
+  }
+}
+
+/** What the file says of its own number of instances is told with its place when it is read. */
+function checkPorts(services: readonly Service[], scale: UpInput["scale"]): void {
+  for (const { name, ports } of services) {
+    const replicas = scale.get(name) ?? 1;
+    const short = ports.find(({ hostPorts: [first], hostPorts }) => first !== 0 && hostPorts.length < replicas);
+    if (short === undefined) continue;
+    const [first = 0] = short.hostPorts;
+    throw new CapstanError(`${name}: ${tooFew(short.hostPorts.length, replicas)}`, {
+      code: "too-few-ports",
+      hint: `Write '${first}-${first + replicas - 1}:${short.guestPort}' under its ports, or '${short.guestPort}' for any free ports.`,
       exitCode: ExitCode.usage,
     });
   }

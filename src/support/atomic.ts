@@ -1,5 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { CapstanError, doing, ExitCode } from "./errors.ts";
 import { hostPath } from "./host-paths.ts";
@@ -19,6 +29,20 @@ export async function writeBeside<T>(path: string, write: (temporary: string) =>
     rmSync(hostPath(temporary), { force: true, recursive: true });
     throw error;
   }
+}
+
+/**
+ * For places that a user names: a folder that is not there is rather a mistake, and none is made.
+ * @throws CapstanError `no-such-folder` (73)
+ */
+export function checkFolderOf(path: string, flag: string): void {
+  const folder = dirname(path);
+  if (existsSync(folder)) return;
+  throw new CapstanError(`The folder ${folder} does not exist`, {
+    code: "no-such-folder",
+    hint: `Make it first, or choose another place with ${flag}.`,
+    exitCode: ExitCode.cannotCreate,
+  });
 }
 
 /**

@@ -342,6 +342,14 @@ describe("the base", () => {
     expect(statSync(join(folder, "ran"), { throwIfNoEntry: false })).toBeUndefined();
   });
 
+  test("that is misspelt: says what was meant", async () => {
+    write({ Capstanfile: "base: builtin\ncmdline: /x\n" });
+    expect((await build("meant", "--no-check")).code).toBe(0);
+    write({ Capstanfile: "cmdline: /x\nbase: maent\n" });
+    const { code, stderr } = await build("none");
+    expect([code, stderr]).toEqual([66, expect.stringContaining("Did you mean 'meant'?")]);
+  });
+
   test("that the store lacks comes from a remote, and stays in the store", async () => {
     const shop = await makeRepository(join(folder, "shop"), []);
     const additions = [additionOf(sandbox.image("below"), { name: "team.base" })];
@@ -456,6 +464,12 @@ describe("names, and whether there is anything to do", () => {
     const { code, stderr } = await build();
     expect(code).toBe(66);
     expect(stderr).toContain("There is no Capstanfile");
+    expect(stderr).toContain("name it with -f");
+    const named = await build("-f", "web.capstan");
+    expect([named.code, named.stderr]).toEqual([
+      66,
+      expect.stringContaining("There is no web.capstan\nCheck the path"),
+    ]);
   });
 
   test("run in a folder with neither says what both would be", async () => {
@@ -512,6 +526,35 @@ describeUnless(lacksGuests())("run", () => {
     expect(stderr).toContain("the Capstanfile is used");
     const other = await sandbox.run(["run", folder, "--no-check"]);
     expect(other.stdout).toContain("of the Capstanfile");
+  });
+
+  test("the folder itself is the program, with a meta/ beside it", async () => {
+    write({
+      ...{ "package.json": '{"main": "app.js"}', "app.js": "" },
+      "meta/package.yaml": "name: both\ntitle: both\nauthor: tests\n",
+      "meta/run.yaml": "runtime: node\nconfig_set:\n  default:\n    main: /app.js\n",
+      ...{ "volumes/data": "a disk", "volumes/data.yaml": "format: raw\n", "capstan.yaml": "", "capstan.lock": "" },
+      ...{ "src/meta/one.js": "", "src/Capstanfile": "" },
+    });
+    await sandbox.ok(["init", "--base", "builtin"], { cwd: folder });
+    const { code, stderr } = await build("folder", "--no-check");
+    expect([code, stderr]).toEqual([0, expect.not.stringContaining("Left out")]);
+    // What Capstan keeps in the folder is nothing to the program, and a volume would be the largest file of its image.
+    const files = (await list("folder")).filter((path) => path.startsWith("app/"));
+    expect(files).toEqual(["app/app.js", "app/package.json", "app/src/Capstanfile", "app/src/meta/one.js"]);
+    write({ "volumes/index.js": "", "volumes/index.js.yaml": "is: of the program\n" });
+    expect((await build("folder", "--no-check")).code).toBe(0);
+    const more = (await list("folder")).filter((path) => path.startsWith("app/volumes/"));
+    expect(more).toEqual(["app/volumes/index.js", "app/volumes/index.js.yaml"]);
+  });
+
+  test("without a boot command one warning says so, and what to do in the file", async () => {
+    write({ Capstanfile: "base: builtin\n" });
+    for (const flag of ["--no-check", "--verbose"]) {
+      const { stderr } = await build("silent", flag);
+      expect(stderr.match(/^Warning: /gm)).toHaveLength(1);
+      expect(stderr).toContain("cmdline");
+    }
   });
 
   test("a loader is written into the file, not given", async () => {

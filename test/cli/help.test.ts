@@ -17,6 +17,7 @@ test.each(shown.map((command) => [command.name, command] as const))(
     for (const argument of command.args)
       expect(text).toContain(`<${argument.name}`.replace("<", argument.optional === true ? "[" : "<"));
     for (const flag of [...command.flags.map(({ long }) => long), "json", "help"]) expect(text).toContain(`--${flag}`);
+    for (const also of command.also ?? []) expect(text).toContain(`capstan ${also}`);
     for (const example of command.examples ?? []) expect(text).toContain(example.line);
     expect(text.split("\n").filter((line) => line.length > 100 && !line.includes("http"))).toEqual([]);
   },

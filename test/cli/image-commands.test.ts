@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { lstatSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { formatSize } from "../../src/support/bytes.ts";
 import { lacksGuests, SMALL } from "../support/guest.ts";
@@ -70,9 +70,13 @@ describe("info", () => {
     expect(await sandbox.ok(["info", "app"], { cwd: sandbox.path("names") })).toContain("not a runnable image");
   });
 
-  test("fails for what is not there", async () => {
-    expect((await sandbox.run(["info", "./nothing.img"], here)).code).toBe(66);
-  });
+  test.each(["./nothing.img", "nothing.vhd", "nothing", "no-folder/nothing"])(
+    "fails for %s, which is not there",
+    async (name) => {
+      const { code, stderr } = await sandbox.run(["info", name], here);
+      expect([code, stderr]).toEqual([66, expect.stringContaining(`There is no file '${name}'`)]);
+    },
+  );
 });
 
 describe("image set-cmdline", () => {
@@ -249,6 +253,15 @@ describe("image sbom", () => {
     const { code, stderr } = await sandbox.run(["image", command, "app", flag, `device-${command}`], here);
     expect([code, stderr]).toEqual([73, expect.stringContaining("is no regular file")]);
     expect(lstatSync(sandbox.path(`device-${command}`)).isSymbolicLink()).toBe(true);
+  });
+
+  test.each([
+    ["sbom", "-o"],
+    ["du", "--svg"],
+  ])("%s %s makes no folders", async (command, flag) => {
+    const { code, stderr } = await sandbox.run(["image", command, "app", flag, "no-such/deep/file"], here);
+    expect([code, stderr]).toEqual([73, expect.stringMatching(/The folder .*no-such\/deep does not exist/)]);
+    expect(existsSync(sandbox.path("no-such"))).toBe(false);
   });
 
   test("goes into a file", async () => {

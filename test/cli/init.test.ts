@@ -161,6 +161,22 @@ describe("several things", () => {
     });
   });
 
+  test.each([
+    ["nowhere", "There is no folder"],
+    ["app.py", "is not a folder"],
+  ])("in %s: %s", async (path, text) => {
+    const { code, stderr } = await init(path);
+    expect([code, stderr]).toEqual([66, expect.stringContaining(text)]);
+  });
+
+  test("a kind that is not there: what is there is told", async () => {
+    const { code, stderr } = await init("--kind", "go");
+    expect([code, stderr]).toEqual([
+      66,
+      expect.stringContaining("nothing of the kind go, but the Node.js project of package.json, "),
+    ]);
+  });
+
   test("what is there is kept, unless --force says otherwise", async () => {
     write({ Capstanfile: "mine" });
     expect((await init("--kind", "elf")).code).toBe(73);

@@ -22,6 +22,11 @@ describeUnless(lacksProgram("qemu-system-x86_64"))("services of a file", () => {
   sandbox.write({ "capstan.yaml": FILE }, cwd);
   const created = (service: string) => ({ name: `shop-${service}-1`, service, change: "created" });
 
+  test("$ capstan logs, where there is nothing that it could mean, says what it takes", async () => {
+    const { code, stderr } = await sandbox.run(["logs"], { cwd: sandbox.dir });
+    expect([code, stderr]).toEqual([66, expect.stringContaining("capstan logs INSTANCE")]);
+  });
+
   test("$ capstan up --json, logs --json, ps --json, down --json", async () => {
     expect(await sandbox.json(["up", "-d"], { cwd })).toEqual([created("db"), created("web")]);
     expect(await sandbox.json(["up", "-d", "--profile", "jobs"], { cwd })).toEqual(

@@ -21,6 +21,15 @@ test("a session as with the original", async () => {
   expect(await sandbox.run(["volume", "delete", "vol"], { cwd })).toMatchObject({ code: 66 });
 });
 
+test("a folder with a Capstanfile or a services file has volumes too", async () => {
+  for (const file of ["Capstanfile", "capstan.yaml"]) {
+    sandbox.write({ [file]: "" }, sandbox.path(`of-${file}`));
+    const here = { cwd: sandbox.path(`of-${file}`) };
+    await sandbox.ok(["volume", "create", "vol", "-s", "2M"], here);
+    expect(await sandbox.ok(["volume", "list"], here)).toContain("vol");
+  }
+});
+
 test("a volume with the content of a folder", async () => {
   const created = await sandbox.json(["volume", "create", "models", "--fs", "rofs", "--from", "models"], { cwd });
   expect(created).toEqual({ name: "models", path: at("models"), format: "raw", size: 1 << 20, fs: "rofs" });
@@ -98,7 +107,7 @@ describe("errors", () => {
     const args = ["volume", command, ...(command === "list" ? [] : ["x"])];
     const result = await sandbox.run(args, { cwd: sandbox.path("elsewhere") });
     expect(result).toMatchObject({ code: 65, stdout: "" });
-    expect(result.stderr).toContain("is not the root of a package");
+    expect(result.stderr).toContain("is not the folder of a project");
     expect(sandbox.files("elsewhere")).toEqual([]);
   });
 });

@@ -104,6 +104,10 @@ describeUnless(lacking)("services of a file", () => {
     expect(shown).toContain("project3-one-1 | argument: [a]");
     expect(shown).toContain("project3-two-1 | argument: [b c]");
     expect(await sandbox.ok(["logs"], { cwd })).toContain("project3-two-1 | done");
+    // Those of the starts before are for `logs`.
+    const again = await sandbox.ok(["up"], { cwd });
+    expect(again.match(/project3-two-1 \| done/g)).toHaveLength(1);
+    expect((await sandbox.ok(["logs"], { cwd })).match(/project3-two-1 \| done/g)).toHaveLength(2);
     expect(await sandbox.ok(["logs", "-f", "capstan.yaml", "-n", "1"], { cwd })).not.toContain("argument");
     await sandbox.ok(["down"], { cwd });
   }, 60_000);

@@ -83,6 +83,10 @@ describe("a port that is forwarded twice", () => {
   );
 });
 
+test.each([":80", "127.0.0.1::80", "[::1]::80", ":53/udp"])("a port that is still free is shown as %s", (text) => {
+  expect(parseForwards([text]).map(formatForward)).toEqual([text]);
+});
+
 test("what is formatted is read back", () => {
   const port = fc.integer({ min: 1, max: 65535 });
   const address = fc.constantFrom("", "127.0.0.1", "[::1]");

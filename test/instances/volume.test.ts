@@ -61,6 +61,7 @@ describe("a volume of the project", () => {
     writeFileSync(join(project, "data"), Buffer.alloc(1024));
     expect(parseVolume("data", project).path).toBe(join(project, "data"));
     expect(() => parseVolume("./other", project)).toThrow("There is no volume");
+    expect(() => parseVolume("data:readonyl", project)).toThrow("Did you mean 'readonly'?");
   });
 
   test("has the format of its description, whatever a guest wrote to its first bytes", () => {

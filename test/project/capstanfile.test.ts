@@ -185,12 +185,12 @@ describe("includes", () => {
   });
 
   test.each([
-    [{ Capstanfile: "include: Capstanfile\n" }, "Capstanfile includes Capstanfile"],
-    [{ Capstanfile: "include: a\n", a: "include: b\n", b: "include: a\n" }, "a includes b includes a"],
+    [{ Capstanfile: "include: Capstanfile\n" }, /^Capstanfile:1:10: .*: Capstanfile includes Capstanfile$/],
+    [{ Capstanfile: "include: a\n", a: "include: b\n", b: "\ninclude: a\n" }, /^b:2:10: .*: a includes b includes a$/],
   ])("a circle is shown: %#", (files, shown) => {
     expect(failureOf(() => load(files))).toMatchObject({
       code: "include-cycle",
-      message: expect.stringContaining(shown),
+      message: expect.stringMatching(shown),
     });
   });
 

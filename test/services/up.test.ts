@@ -107,6 +107,21 @@ describe("bringing services up", () => {
     expect(world.did.slice(2)).toEqual(["stop p-db-1 5", "delete p-db-1", "create p-db-1"]);
   });
 
+  test.each([
+    ["one port", [8080], 3, true],
+    ["two ports", [8080, 8081], 3, true],
+    ["enough ports", [8080, 8081, 8082], 3, false],
+    ["any free port", [0], 3, false],
+    ["one port", [8080], 1, false],
+  ])("%s of this machine, %j, for --scale %d", async (_, hostPorts, count, isRefused) => {
+    const world = new World();
+    const ports = [{ protocol: "tcp", address: "", guestPort: 80, hostPorts }] as const;
+    const brought = bring(world, makeFile(service("web", { ports })), { scale: new Map([["web", count]]) });
+    if (!isRefused) return expect(await brought).toHaveLength(count);
+    await expect(brought).rejects.toMatchObject({ code: "too-few-ports", message: expect.stringContaining("web: ") });
+    expect(world.did).toEqual([]);
+  });
+
   test("leaves services of a profile out unless it, or they, are asked for", async () => {
     const file = makeFile(service("web"), service("tool", { profiles: ["debug"], ...needs("web") }));
     expect(await bring(new World(), file)).toEqual(["p-web-1 created"]);

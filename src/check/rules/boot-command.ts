@@ -27,7 +27,8 @@ const noCommand: Finding = {
   severity: "error",
   path: "/",
   problem: "The image has no command to run.",
-  advice: "Give one: --command_line of compose, --run of package compose, --execute of run, or a set in meta/run.yaml.",
+  advice:
+    "Give one: cmdline of a Capstanfile, a set in meta/run.yaml, --command_line of compose, --run of package compose, or --execute of run.",
 };
 
 function missingScript(image: ImageInCheck, path: string): Finding {

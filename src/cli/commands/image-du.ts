@@ -3,7 +3,7 @@ import { provenanceOf } from "../../compose/provenance.ts";
 import { sourceFinder } from "../../images/file-sources.ts";
 import { measureSizes, type SizeNode, type SourceSize, sizesBySource } from "../../images/sizes.ts";
 import { drawTreemap } from "../../images/treemap.ts";
-import { checkReplaceable, writeFileAtomically } from "../../support/atomic.ts";
+import { checkFolderOf, checkReplaceable, writeFileAtomically } from "../../support/atomic.ts";
 import { formatSize } from "../../support/bytes.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import { type Input, usageError } from "../input.ts";
@@ -24,6 +24,7 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
     if (svg !== undefined) {
       const groupOf = (file: SizeNode) => sourceText(sourceOf(file.path, file.size));
       const target = resolve(context.cwd, svg);
+      checkFolderOf(target, "--svg");
       checkReplaceable(target);
       await writeFileAtomically(target, drawTreemap({ title: image, root, groupOf }));
       context.reporter.report({ kind: "step", text: `Drew ${target}` });

@@ -7,7 +7,7 @@ import { takeInventory } from "../../images/sbom/inventory.ts";
 import { formatSpdx } from "../../images/sbom/spdx.ts";
 import { readKernel } from "../../kernels/kernel.ts";
 import { packageTime } from "../../packages/build-package.ts";
-import { checkReplaceable, writeFileAtomically } from "../../support/atomic.ts";
+import { checkFolderOf, checkReplaceable, writeFileAtomically } from "../../support/atomic.ts";
 import { count } from "../../support/count.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import { findImageOrFile } from "../find-image.ts";
@@ -48,6 +48,7 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
     const output = input.text("output");
     if (output === undefined) return { value, text: () => text };
     const path = resolve(context.cwd, output);
+    checkFolderOf(path, "--output");
     checkReplaceable(path);
     await writeFileAtomically(path, text);
     const { packages, files } = inventory;

@@ -4,13 +4,14 @@ import { openView } from "../../compose/view.ts";
 import { readElfFile } from "../../elf/reader.ts";
 import { describePackedDisk, type PackedDisk } from "../../exports/unpack.ts";
 import { openHostFile } from "../../filesystems/host-space.ts";
+import { quotePath } from "../../filesystems/names.ts";
 import { type FileKind, fileKind } from "../../images/file-kind.ts";
 import { demoVersion } from "../../kernels/demo-kernel.ts";
 import { readKernel } from "../../kernels/kernel.ts";
 import { kernelFile } from "../../kernels/kernel-bytes.ts";
 import { unpackLimit } from "../../packages/limits.ts";
 import { formatSize } from "../../support/bytes.ts";
-import { CapstanError } from "../../support/errors.ts";
+import { CapstanError, ExitCode } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import { findImageOrFile } from "../find-image.ts";
 import { describeImage, renderDescription } from "../image-description.ts";
@@ -101,8 +102,20 @@ function locate(
   context: CommandContext,
 ): { readonly path: string; readonly kernel?: string | undefined } {
   const path = resolve(context.cwd, named);
-  return existsSync(path) ? { path } : findImageOrFile(named, context);
+  if (existsSync(path)) return { path };
+  try {
+    return findImageOrFile(named, context);
+  } catch (error) {
+    if (!(error instanceof CapstanError) || !NOT_THERE.has(error.code)) throw error;
+    throw new CapstanError(`There is no file ${quotePath(named)}, nor an image of that name in the store`, {
+      code: "no-such-file",
+      hint: "Check the path; `capstan images` lists the images.",
+      exitCode: ExitCode.noInput,
+    });
+  }
 }
+
+const NOT_THERE: ReadonlySet<string> = new Set(["no-such-image", "no-such-file", "bad-image-name"]);
 
 /** As the original says it. */
 function firstLine(named: string, { name, isRunnable }: FileKind): string {

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { safeName } from "../../compose/program.ts";
@@ -6,7 +6,7 @@ import { quotePath } from "../../filesystems/names.ts";
 import { loadCapstanfile } from "../../project/capstanfile.ts";
 import { DEFAULT_LOADER } from "../../store/loaders.ts";
 import { writeFileAtomically } from "../../support/atomic.ts";
-import { CapstanError, ExitCode } from "../../support/errors.ts";
+import { CapstanError, doing, ExitCode } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import { canAsk, choose, confirm } from "../init/ask.ts";
 import type { Candidate } from "../init/candidate.ts";
@@ -16,6 +16,7 @@ import { type Input, usageError } from "../input.ts";
 
 export async function run(input: Input, context: CommandContext): Promise<Answer> {
   const folder = resolve(context.cwd, input.arg("path") ?? ".");
+  checkFolder(folder);
   const candidate = await choice(folder, input, context);
   const files = filesOf(candidate, folder, { input, context });
   await checkFree(folder, files, { input, context });
@@ -26,6 +27,17 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
   const where = folder === context.cwd ? "" : ` in ${folder}`;
   context.reporter.report({ kind: "step", text: `Run it with 'capstan run'${where}` });
   return { value };
+}
+
+function checkFolder(folder: string): void {
+  const stats = doing(`Looking at ${folder}`, () => statSync(folder, { throwIfNoEntry: false }));
+  if (stats?.isDirectory() === true) return;
+  const isThere = stats !== undefined;
+  throw new CapstanError(isThere ? `${quotePath(folder)} is not a folder` : `There is no folder ${quotePath(folder)}`, {
+    code: isThere ? "not-a-folder" : "no-such-folder",
+    hint: isThere ? "Name its folder, and the program in it with --program." : "Check the path.",
+    exitCode: ExitCode.noInput,
+  });
 }
 
 async function choice(folder: string, input: Input, context: CommandContext): Promise<Candidate> {
@@ -51,7 +63,7 @@ async function choice(folder: string, input: Input, context: CommandContext): Pr
 }
 
 function nothingKnown(folder: string, kind: string | undefined, all: readonly Candidate[]): CapstanError {
-  const others = all.length === 0 ? "" : `; there is ${all.map(({ title }) => title).join(", ")}`;
+  const others = all.length === 0 ? "" : `, but ${all.map(({ title }) => title).join(", ")}`;
   const what = kind === undefined ? "nothing that Capstan knows how to run" : `nothing of the kind ${kind}${others}`;
   return new CapstanError(`In ${quotePath(folder)} there is ${what}`, {
     code: "nothing-to-init",
@@ -80,10 +92,11 @@ async function checkFree(folder: string, files: readonly NewFile[], { input, con
   const there = files.map(({ path }) => path).filter((path) => existsSync(join(folder, path)));
   if (there.length === 0 || input.on("force")) return;
   const names = there.map((path) => join(folder, path)).join(", ");
-  if (canAsk(context) && (await confirm(`${names} is there already. Replace it?`, context))) return;
-  throw new CapstanError(`${names} exists already`, {
+  const [are, them] = there.length === 1 ? ["is", "it"] : ["are", "them"];
+  if (canAsk(context) && (await confirm(`${names} ${are} there already. Replace ${them}?`, context))) return;
+  throw new CapstanError(`${names} ${there.length === 1 ? "exists" : "exist"} already`, {
     code: "exists",
-    hint: "Use --force to replace it.",
+    hint: `Use --force to replace ${there.length === 1 ? "it" : "them"}.`,
     exitCode: ExitCode.cannotCreate,
   });
 }

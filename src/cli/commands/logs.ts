@@ -8,6 +8,7 @@ import { FILE_NAMES, readServicesFile } from "../../services/read-file.ts";
 import type { ServicesFile } from "../../services/services-file.ts";
 import { checkNames } from "../../services/up.ts";
 import { formatSize } from "../../support/bytes.ts";
+import { CapstanError, ExitCode } from "../../support/errors.ts";
 import type { Answer, CommandContext } from "../answer.ts";
 import { countFlag, sinceFlag } from "../durations.ts";
 import { showConsoles } from "../follow-services.ts";
@@ -51,11 +52,26 @@ function logsOfServices(input: Input, context: CommandContext): ServiceLogs | un
     if (name !== undefined) checkNames(file, [name]);
     return { file, service: name };
   }
-  if (name === undefined) return { file: read(undefined), service: undefined };
+  if (name === undefined) {
+    if (!hasServicesFile(context)) throw nothingNamed();
+    return { file: read(undefined), service: undefined };
+  }
   if (isServicesFile(name, context)) return { file: read(name), service: undefined };
-  if (isInstance(name, context) || !FILE_NAMES.some((one) => existsSync(resolve(context.cwd, one)))) return undefined;
+  if (isInstance(name, context) || !hasServicesFile(context)) return undefined;
   const file = read(undefined);
   return file.services.has(name) ? { file, service: name } : undefined;
+}
+
+function hasServicesFile({ cwd }: CommandContext): boolean {
+  return FILE_NAMES.some((one) => existsSync(resolve(cwd, one)));
+}
+
+function nothingNamed(): CapstanError {
+  return new CapstanError(`No instance is named, and this folder has no ${FILE_NAMES[0]}`, {
+    code: "no-services-file",
+    hint: "Name one: capstan logs INSTANCE. `capstan ps` lists them.",
+    exitCode: ExitCode.noInput,
+  });
 }
 
 /** Names of instances may end so too: then there is a folder of that name. */

@@ -28,9 +28,12 @@ export async function run(input: Input, context: CommandContext): Promise<Answer
     waitMs: durationFlag(input, "wait-timeout") ?? WAIT_MS,
   };
   if (detach) return { value: await up(wanted, servicesDriver(file, input, context), context) };
+  const began = context.now().getTime();
   const value = await upOrDown(wanted, input, context);
+  const changed = value.filter(({ change }) => change !== "unchanged");
+  const since = new Map(changed.map(({ name }) => [name, began]));
   const driver = servicesDriver(file, input, context);
-  return { value, exitCode: await followServices({ file, names: running(value), driver, until }, context) };
+  return { value, exitCode: await followServices({ file, names: running(value), driver, since, until }, context) };
 }
 
 /** In the foreground, Ctrl-C stops what has been started, before all has as well as afterwards. */

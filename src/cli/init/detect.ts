@@ -55,7 +55,7 @@ function described(program: string, family: Candidate["kind"], isScript: boolean
 function nodeCandidates(folder: string, names: ReadonlySet<string>): readonly Candidate[] {
   if (!names.has("package.json")) return [];
   const describe = (): Description => {
-    const { main } = recognise(folder);
+    const { main } = recognise(folder, { isNamedAsProgram: true });
     const installs = names.has("node_modules") ? undefined : installCommand(names);
     return { build: installs, program: ".", runtime: { name: "node", main: ["main", `/${main}`] } };
   };

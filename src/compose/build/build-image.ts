@@ -154,7 +154,8 @@ async function storeBuilt(request: StoreRequest, context: Context): Promise<Buil
   }
   context.reporter.report({ kind: "detail", text: `Base ${loader.name}: ${loader.image}` });
   context.reporter.report({ kind: "detail", text: `Boot command: ${commandLine}` });
-  if (commandLine.trim() === "") tellNoCommand(request, context);
+  // Otherwise the check tells it.
+  if (commandLine.trim() === "" && request.checking === "off") tellNoCommand(request, context);
   const stage = stageImage(layout, name, { now: context.now(), signal: context.signal });
   try {
     const virtualSize = await writeAmended(stage.temporaryPath, request, context);

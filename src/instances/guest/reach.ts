@@ -55,7 +55,8 @@ async function addForward(name: string, monitor: string, guestPort: number): Pro
     said = await monitorCommand(monitor, `hostfwd_add un0 tcp:${LOOPBACK}:${hostPort}-:${guestPort}`);
     if (said.trim() === "") return hostPort;
   }
-  throw unreachable(name, guestPort, said.trim());
+  const lacksCard = /netdev id/.test(said);
+  throw unreachable(name, guestPort, lacksCard ? "it has no user networking" : said.trim());
 }
 
 /** What QEMU's monitor for people answers; nothing when all is well. The machine protocol has no command for forwardings. */

@@ -2,6 +2,7 @@ import { posix } from "node:path";
 import type { Context } from "../../support/context.ts";
 import type { Application, ApplicationRequest, InterpreterSupport, Part } from "../application.ts";
 import { neighbourParts } from "./neighbours.ts";
+import { ownFilesRule } from "./own-files.ts";
 import { nameFrom, userSpace } from "./places.ts";
 import { PythonParts } from "./python/collect.ts";
 import type { FoundModule } from "./python/find-module.ts";
@@ -99,7 +100,8 @@ function addLocal(
 ): void {
   const rules = projectRules(layout.cacheTag);
   const { whole } = start;
-  if (whole !== undefined) parts.folder({ ...SCRIPT, ...whole, rules });
+  if (whole !== undefined)
+    parts.folder({ ...SCRIPT, ...whole, rules: [ownFilesRule(whole.source, userSpace), ...rules] });
   for (const module of modules) {
     const source = `${module.site}/${module.entry}`;
     if (whole !== undefined && isWithin(source, whole.source)) continue;

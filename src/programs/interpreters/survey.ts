@@ -10,6 +10,8 @@ import type { Part, PartRole, Trimmed } from "../application.ts";
 export interface TrimRule {
   /** A phrase: "tests", "header files". */
   readonly what: string;
+  /** Nobody would look for them in the image. */
+  readonly isSilent?: boolean;
   /** `path` is relative to the folder: "a/b". */
   readonly matches: (path: string, isDirectory: boolean) => boolean;
 }
@@ -111,7 +113,7 @@ function walkFolder(root: string, rules: readonly TrimRule[]): Walk {
       else if (entry.isSymbolicLink()) walk.links.push({ path, to: hostLinkTarget(join(root, path)) });
     }
   }
-  walk.trimmed.push(...sums.filter(({ files }) => files > 0));
+  walk.trimmed.push(...sums.filter(({ files }, index) => files > 0 && rules[index]?.isSilent !== true));
   return walk;
 }
 

@@ -6,10 +6,10 @@ import { recogniseNodeProject } from "./node-project.ts";
 import { notRunnable } from "./refusal.ts";
 
 /** What a folder is that is named as an application. Errors: CapstanError `not-runnable`, `bad-package-json`, `os-…`. */
-export function recogniseFolder(folder: string): Recognised {
+export function recogniseFolder(folder: string, isNamedAsProgram: boolean): Recognised {
   const names = new Set(namesIn(folder));
   if (names.size === 0) throw notRunnable(folder, "is an empty folder", "Name a program, a script or a project.");
-  if (existsSync(join(folder, "meta", "package.yaml"))) {
+  if (!isNamedAsProgram && existsSync(join(folder, "meta", "package.yaml"))) {
     throw notRunnable(folder, "is a Capstan project", "Go into it, and run it there: cd FOLDER && capstan run.");
   }
   if (names.has("package.json")) return recogniseNodeProject(folder);

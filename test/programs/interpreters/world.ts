@@ -45,7 +45,7 @@ export class World {
   async application(path: string, asked: Asked = {}): Promise<Application> {
     const space = hostSpace(this.root);
     const recognised = path.startsWith("/")
-      ? recognise(this.root + path, space.find(path)?.hostPath)
+      ? recognise(this.root + path, { at: space.find(path)?.hostPath })
       : recognise(join(this.home, path));
     const request: ApplicationRequest = {
       recognised,

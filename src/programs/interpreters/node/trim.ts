@@ -1,12 +1,14 @@
 import { type FileSpace, readWhole } from "../../../filesystems/file-space.ts";
 import { MiB } from "../../../support/bytes.ts";
 import { isRecord } from "../../../support/records.ts";
+import { ownFilesRule } from "../own-files.ts";
 import type { TrimRule } from "../survey.ts";
 
 /** What of a project's folder is not for running it. `project` is a path of the space. */
 export function projectRules(project: string, space: FileSpace): TrimRule[] {
   const development = developmentPackages(`${project}/node_modules/.package-lock.json`, space);
   return [
+    ownFilesRule(project, space),
     { what: "version control", matches: (path) => /(^|\/)\.(git|hg|svn)$/.test(path) },
     { what: "packages for development only", matches: (path, isDirectory) => isDirectory && development.has(path) },
     ...packageRules(),
