@@ -23,6 +23,7 @@ import { type ProvenanceInput, stageProvenance } from "./provenance.ts";
 import { archiveIdentities, stageRecord } from "./record.ts";
 import { tellMixedReleases } from "./releases.ts";
 import { type RootFilesystem, type RootRequest, rootFilesystem, rootIdentity } from "./root-filesystem.ts";
+import { openView } from "./view.ts";
 import { writeImage } from "./write-image.ts";
 
 export interface ComposedImage {
@@ -105,11 +106,24 @@ export async function composePackage(request: ComposePackageRequest, context: Co
         findings: [],
       };
     }
+    if (stored !== undefined && root.kind === "rofs") tellLostZfs(stored.path, request.name, context);
   }
   return await storeImage(
     { ...request, tree, commandLine, root, inputs, started, update, sources, meta: metaOf(project) },
     context,
   );
+}
+
+/** An update without --fs is rather a word that was forgotten than the wish for another root. */
+function tellLostZfs(path: string, name: string, { reporter }: Context): void {
+  const view = openView(path);
+  try {
+    if (view.filesystem !== "zfs") return;
+    const text = `The image ${name} had a ZFS root that can be written to, and gets a read-only one now`;
+    reporter.report({ kind: "warning", text, hint: `To keep it as it was: capstan package compose ${name} --fs zfs` });
+  } finally {
+    view.close();
+  }
 }
 
 /** What `package compose` would compose, checked. Nothing is left in the store. */

@@ -64,6 +64,20 @@ describeUnless(lacksProgram("gcc"))("compose --fs zfs", () => {
     expect(result.stderr).toContain("the image boots with either");
   });
 
+  test("an update that would make it read-only says so", async () => {
+    sandbox.write({ "app/meta/package.yaml": "name: app\ntitle: App\nauthor: Me\n", "app/x": "x" });
+    const update = async (...flags: readonly string[]) => {
+      const args = ["package", "compose", "app", "--update", "--run", "/x", "--no-check", "-l", after, ...flags];
+      return (await sandbox.run(args, { cwd: sandbox.path("app"), env: { CAPSTAN_OFFLINE: "1" } })).stderr;
+    };
+    expect(await update("--fs", "zfs")).not.toContain("read-only");
+    expect(await update("--fs", "zfs")).not.toContain("read-only");
+    expect(await update()).toContain(
+      "The image app had a ZFS root that can be written to, and gets a read-only one now",
+    );
+    expect(await update()).not.toContain("read-only");
+  });
+
   test("a kernel without ZFS is refused, with the name of one that has it", async () => {
     for (const path of [without, "builtin"]) {
       const result = await compose("none", "--fs", "zfs", "-l", path);
