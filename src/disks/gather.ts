@@ -31,8 +31,11 @@ export class WriteGatherer {
     this.#commit(this.#buffer.subarray(0, length), this.#start);
   }
 
-  overlaps(offset: number, length: number): boolean {
-    return this.#length > 0 && offset < this.#start + this.#length && this.#start < offset + length;
+  /** Lays what is held over what was read at `offset`: to commit it for a reader would cut runs in other places. */
+  layOver(target: Uint8Array, offset: number): void {
+    const from = Math.max(offset, this.#start);
+    const to = Math.min(offset + target.length, this.#start + this.#length);
+    if (from < to) this.#buffer?.copy(target, from - offset, from - this.#start, to - this.#start);
   }
 
   #take(data: Uint8Array, offset: number): number {

@@ -37,8 +37,8 @@ export abstract class GatheringDisk implements WritableBlockDevice, Closable {
 
   read(target: Uint8Array, offset: number): void {
     checkRange(this.size, offset, target.length);
-    if (this.#gatherer.overlaps(offset, target.length)) this.#guarded(() => this.#gatherer.commit());
     this.readCommitted(target, offset);
+    this.#gatherer.layOver(target, offset);
   }
 
   write(data: Uint8Array, offset: number): void {

@@ -75,8 +75,8 @@ class RawWriter implements WritableBlockDevice, Closable {
 
   read(target: Uint8Array, offset: number): void {
     checkRange(this.size, offset, target.length);
-    if (this.#gatherer.overlaps(offset, target.length)) this.#gatherer.commit();
     this.#file.read(target, offset);
+    this.#gatherer.layOver(target, offset);
   }
 
   write(data: Uint8Array, offset: number): void {

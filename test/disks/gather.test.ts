@@ -57,17 +57,21 @@ describe("WriteGatherer", () => {
     expect(runs[1]).toEqual({ offset: 65536 + 5 * MiB, length: 10 });
   });
 
-  test("what is held is known", () => {
-    const { gatherer } = recorder();
-    expect(gatherer.overlaps(0, 100)).toBe(false);
-    gatherer.write(Buffer.alloc(10), 20);
-    const overlapping = [
-      [0, 20],
-      [0, 21],
-      [29, 1],
-      [30, 5],
-    ].map(([offset = 0, length = 0]) => gatherer.overlaps(offset, length));
-    expect(overlapping).toEqual([false, true, true, false]);
+  test.each([
+    [0, 20, "...................."],
+    [0, 21, "....................a"],
+    [22, 3, "cde"],
+    [29, 3, "j.."],
+    [30, 5, "....."],
+    [18, 14, "..abcdefghij.."],
+  ])("what is held lies over what is read: at %i, %i bytes", (offset, length, expected) => {
+    const { gatherer, runs } = recorder();
+    const target = Buffer.alloc(length, ".");
+    gatherer.layOver(target, offset);
+    gatherer.write(Buffer.from("abcdefghij"), 20);
+    gatherer.layOver(target, offset);
+    expect(target.toString()).toBe(expected);
+    expect(runs).toEqual([]);
   });
 
   test("a run whose writing failed is not tried again", () => {
