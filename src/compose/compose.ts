@@ -12,6 +12,7 @@ import { KERNEL_SUFFIX, stageImage } from "../store/stage.ts";
 import { formatSize } from "../support/bytes.ts";
 import type { Context } from "../support/context.ts";
 import { count } from "../support/count.ts";
+import { CapstanError } from "../support/errors.ts";
 import { type Checking, checkComposed } from "./check-image.ts";
 import { checkStreamedTree } from "./check-tree.ts";
 import { fingerprint, HostFingerprint, storedFingerprint, treeDigest } from "./fingerprint.ts";
@@ -116,13 +117,20 @@ export async function composePackage(request: ComposePackageRequest, context: Co
 
 /** An update without --fs is rather a word that was forgotten than the wish for another root. */
 function tellLostZfs(path: string, name: string, { reporter }: Context): void {
-  const view = openView(path);
+  if (filesystemOf(path) !== "zfs") return;
+  const text = `The image ${name} had a ZFS root that can be written to, and gets a read-only one now`;
+  reporter.report({ kind: "warning", text, hint: `To keep it as it was: capstan package compose ${name} --fs zfs` });
+}
+
+/** Undefined as well where the image is damaged: it is about to be replaced. */
+function filesystemOf(path: string): "rofs" | "zfs" | undefined {
   try {
-    if (view.filesystem !== "zfs") return;
-    const text = `The image ${name} had a ZFS root that can be written to, and gets a read-only one now`;
-    reporter.report({ kind: "warning", text, hint: `To keep it as it was: capstan package compose ${name} --fs zfs` });
-  } finally {
+    const view = openView(path);
     view.close();
+    return view.filesystem;
+  } catch (error) {
+    if (error instanceof CapstanError) return undefined;
+    throw error;
   }
 }
 
