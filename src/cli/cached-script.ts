@@ -13,7 +13,7 @@ import { constants, Script } from "node:vm";
 export function tuneEngine(): void {
   setFlagsFromString("--semi-space-growth-factor=1");
   setFlagsFromString("--no-parallel-scavenge");
-  setFlagsFromString("--heap-growing-percent=60");
+  setFlagsFromString("--heap-growing-percent=40");
 }
 
 export interface CachedScript<T> {
